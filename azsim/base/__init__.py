@@ -1,0 +1,1 @@
+"""What every other room stands on: errors, units, keyed chance, the compiler's switchboard."""
