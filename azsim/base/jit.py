@@ -93,9 +93,15 @@ def bits_float(b: int) -> float:
 
 @overload(float_bits)
 def _float_bits(x: Any) -> Any:
-    return lambda x: np.float64(x).view(np.int64)
+    def compiled(x: Any) -> Any:
+        return np.float64(x).view(np.int64)
+
+    return compiled
 
 
 @overload(bits_float)
 def _bits_float(b: Any) -> Any:
-    return lambda b: np.int64(b).view(np.float64)
+    def compiled(b: Any) -> Any:
+        return np.int64(b).view(np.float64)
+
+    return compiled

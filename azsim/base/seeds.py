@@ -15,7 +15,7 @@ from numba.extending import overload
 ARRIVAL = 1
 CLIENT = 2
 PLACE = 3
-WORK = 4  # work may need several numbers: WORK + 16 * j
+WORK = 4  # work may need several numbers: WORK + 16 * j, j < 255
 CHOICE = 5
 SECOND_CHOICE = 6
 ZONE = 7
@@ -40,7 +40,7 @@ def _mix(z: int) -> int:
 def key_hash(key: int, request: int, path: int, tag: int, purpose: int) -> int:
     """63 random bits (a non-negative int64) for one key; splitmix64 finalisers over a Weyl-spread counter."""
     z = _mix((key + request * _A + path * _B) & _MASK)
-    return _mix((z + (tag * 64 + purpose) * _A) & _MASK) >> 1
+    return _mix((z + (tag * 4096 + purpose) * _A) & _MASK) >> 1
 
 
 @overload(key_hash)
@@ -53,7 +53,7 @@ def _key_hash(key: Any, request: Any, path: Any, tag: Any, purpose: Any) -> Any:
         z = (z ^ (z >> s30)) * c
         z = (z ^ (z >> s27)) * d
         z = z ^ (z >> s31)
-        z = z + np.uint64(tag * 64 + purpose) * a
+        z = z + np.uint64(tag * 4096 + purpose) * a
         z = (z ^ (z >> s30)) * c
         z = (z ^ (z >> s27)) * d
         return np.int64((z ^ (z >> s31)) >> s1)

@@ -1,0 +1,205 @@
+"""Every table the data plane reads and every series it writes: dims, dtype, unit, writer.
+
+A `Plan` is a scenario lowered to numbers. `azsim.simulation.lower` writes it once; both engines only read it. Times are
+int64 nanoseconds, `INFINITE` where none; tokens are thousandths; places are zone numbers, and `len(zones)` is outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from azsim.dataplane.codes import OUTCOMES
+from azsim.policy.histogram import BINS
+
+Int64s = npt.NDArray[np.int64]
+Records = npt.NDArray[Any]
+
+POPULATION = np.dtype(
+    [
+        ("hop", "i4"),  # hops[hop] is the population's own hop
+        ("clients", "i4"),  # client processes
+        ("places_first", "i4"),
+        ("places_count", "i4"),
+        ("segments_first", "i4"),
+        ("segments_count", "i4"),
+    ],
+    align=True,
+)
+
+# Where a population's callers are: the first row with draw < upto, draw = 32 bits.
+PLACE = np.dtype([("place", "i8"), ("upto", "i8")], align=True)
+
+# The rate profile: from start_ns on, rate + slope * (t - start_ns), in 2^-30 requests per ns (policy/arrivals.py).
+SEGMENT = np.dtype([("start_ns", "i8"), ("rate", "f8"), ("slope", "f8")], align=True)
+
+HOP = np.dtype(
+    [
+        ("service", "i4"),  # the callee
+        ("caller", "i4"),  # the calling service, -1 for a population's hop
+        ("population", "i4"),  # the calling population, -1 for a service's hop
+        ("attempts", "i4"),  # at most, the first included
+        ("timeout_ns", "i8"),
+        ("connect_timeout_ns", "i8"),
+        ("deadline_ns", "i8"),  # of the whole call, from its start
+        ("retry_on", "i4"),  # bit 1 << outcome
+        ("backoff", "i4"),  # policy/retry.py kinds
+        ("backoff_base_ns", "i8"),
+        ("backoff_cap_ns", "i8"),
+        ("backoff_factor", "f8"),
+        ("cancel", "i4"),  # 0 or 1
+        ("same_zone", "i4"),  # 1: route only to targets in the caller's zone
+        ("buckets_first", "i8"),  # token buckets of this hop: one per client process or calling instance; -1: no budget
+        ("budget_capacity", "i8"),  # thousandths of a token, as are the four below
+        ("budget_cost", "i8"),
+        ("budget_timeout_cost", "i8"),
+        ("budget_deposit", "i8"),
+        ("budget_deposit_after_retry", "i8"),  # -1: gives back what the call's last retry cost
+        ("budget_on_request", "i4"),  # 1: deposits (budget_deposit) at the call's start instead of at success
+    ],
+    align=True,
+)
+
+SERVICE = np.dtype(
+    [
+        ("instances_first", "i4"),  # instances of a service are contiguous, zone by zone
+        ("instances_count", "i4"),
+        ("calls_first", "i4"),  # its calls, in order, are hops[calls_first : calls_first + calls_count]
+        ("calls_count", "i4"),
+        ("algorithm", "i4"),  # policy/balancing.py kinds
+        ("cross_zone", "i4"),
+        ("fail_open_below", "f8"),  # policy/balancing.py fails_open
+        ("balancer_timeout_ns", "i8"),
+        ("redispatch_attempts", "i4"),  # 1: none; at most 16
+        ("redispatch_on", "i4"),  # bit 1 << outcome
+        ("health", "i4"),  # 1: targets are probed
+        ("unhealthy_after", "i4"),
+        ("healthy_after", "i4"),
+        ("probe_queue", "i4"),  # 1: probes wait in the queue, 0: answered from the side
+        ("after_answer", "i4"),  # 1: the next probe follows `interval` after the last one ended
+        ("interval_ns", "i8"),
+        ("probe_timeout_ns", "i8"),
+        ("phase_ns", "i8"),  # of the first probe; -1: keyed per target in [0, interval)
+        ("propagation_ns", "i8"),  # from a notice to the view: read by the control plane only
+    ],
+    align=True,
+)
+
+INSTANCE = np.dtype(
+    [
+        ("service", "i4"),
+        ("zone", "i4"),
+        ("slots", "i4"),
+        ("lifo", "i4"),
+        ("drop_expired", "i4"),
+        ("work", "i4"),  # policy/distributions.py kinds
+        ("work_a", "f8"),
+        ("work_b", "f8"),
+        ("table_first", "i8"),  # empirical work: work_table[table_first : table_first + table_count]
+        ("table_count", "i8"),
+        ("work_mean_ns", "f8"),  # read by results only
+        ("queue", "i8"),  # places; INFINITE: unbounded
+        ("cores", "f8"),
+    ],
+    align=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A scenario as the data plane sees it. Row i of a table is the thing with id i."""
+
+    key: int  # seeds.run_key(seed, replicate)
+    epoch: int  # path of every client's call (D1)
+    zones: tuple[str, ...]
+    population_names: tuple[str, ...]
+    service_names: tuple[str, ...]
+    instance_names: tuple[str, ...]  # "web-a-1"
+    populations: Records  # (P,) POPULATION
+    places: Records  # PLACE
+    segments: Records  # SEGMENT; each population's first one starts at 0
+    hops: Records  # (H,) HOP; population p's hop first, then each service's calls in order
+    services: Records  # (S,) SERVICE
+    instances: Records  # (I,) INSTANCE
+    work_table: Int64s  # ns
+    delay_ns: Int64s  # (Z + 1, Z + 1), one way
+    buckets: int  # how many token buckets the hops use in all
+    shared_cpu: bool  # some instance may run at a rate other than 1 (fewer cores than slots, stress, pause)
+
+
+# Columns of Recording.populations. "At": counted when it happens. "By start": in the row in which the request started.
+OFFERED = 0
+ATTEMPTS = 1  # at
+SUCCEEDED = 2  # at
+TIMEOUTS = 3  # at; attempts whose outcome was a timeout
+STARTED_ATTEMPTS = 4  # by start
+STARTED_SUCCEEDED = 5  # by start
+STARTED_LATENCY = 6  # by start; ns, successes only
+FAILED = 8  # at; + outcome
+STARTED_FAILED = FAILED + OUTCOMES  # by start; + outcome
+POPULATION_COLUMNS = STARTED_FAILED + OUTCOMES
+
+# Columns of Recording.services.
+SENT = 0  # attempts that callers made to the service (D4), redispatches not counted
+DISPATCHED = 1  # attempts that got a target (D5), redispatches counted
+STARTED = 2  # jobs that took a slot, probes included
+OVERLOADED = 3  # answers `overload`, probes included
+REFUSED = 4  # answers `refused`, probes included
+DROPPED = 5  # jobs dropped at dequeue (drop_expired)
+USEFUL = 6  # CPU time, 2^-10 ns (D21)
+WASTED = 7  # CPU time, 2^-10 ns
+SERVICE_COLUMNS = 8
+
+# Columns of Recording.zones. The first two cover the row, the others are read at its end.
+CPU = 0  # application, 2^-10 ns of core time
+STRESS = 1  # stressors, 2^-10 ns of core time
+QUEUED = 2  # jobs that wait for a slot, backlogs included
+IN_SERVICE = 3  # slots taken
+UP = 4  # instances in state UP
+IN_VIEW = 5  # instances that the balancer's view holds healthy
+CAPACITY = 6  # thousandths of a core that a full instance would get, over instances in view whatever their state
+ZONE_COLUMNS = 8
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a run leaves behind, row by row. A row ends at each `cut_row`; the last one ends at `end_ns`.
+
+    start_ns: (R,) int64; populations: (R, P, POPULATION_COLUMNS) int64; services: (R, S, SERVICE_COLUMNS) int64;
+    zones: (R, S, Z, ZONE_COLUMNS) int64; latency: (R, BINS) int64, successes of all populations by start row;
+    hop_attempts: (H,) int64; hop_outcomes: (H, OUTCOMES) int64.
+    """
+
+    start_ns: Int64s
+    end_ns: int
+    populations: Int64s
+    services: Int64s
+    zones: Int64s
+    latency: Int64s
+    hop_attempts: Int64s
+    hop_outcomes: Int64s
+    in_flight: Int64s  # (P,) requests without an outcome at the end
+    attempts_in_flight: Int64s  # (H,) attempts without an outcome at the end
+    cpu_in_progress: int  # 2^-10 ns spent on jobs that are still there at the end, all services
+
+    @classmethod
+    def empty(cls, plan: Plan, rows: int) -> Recording:
+        """Zeroed tables for so many rows."""
+        p, s, z = len(plan.populations), len(plan.services), len(plan.zones)
+        h = len(plan.hops)
+        return cls(
+            start_ns=np.zeros(rows, np.int64),
+            end_ns=0,
+            populations=np.zeros((rows, p, POPULATION_COLUMNS), np.int64),
+            services=np.zeros((rows, s, SERVICE_COLUMNS), np.int64),
+            zones=np.zeros((rows, s, z, ZONE_COLUMNS), np.int64),
+            latency=np.zeros((rows, BINS), np.int64),
+            hop_attempts=np.zeros(h, np.int64),
+            hop_outcomes=np.zeros((h, OUTCOMES), np.int64),
+            in_flight=np.zeros(p, np.int64),
+            attempts_in_flight=np.zeros(h, np.int64),
+            cpu_in_progress=0,
+        )

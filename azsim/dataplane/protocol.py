@@ -1,0 +1,97 @@
+"""What the control plane may ask of a data plane. The kernel and the reference both keep to it.
+
+Time: `advance(until_ns)` lets every event with t < until_ns happen (closed left, open right). The calls below it act at
+the instant the data plane has reached, before any event of that instant; after a notice at t they act after all data of
+t, and what they change affects data from t + 1 ns on (O1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from azsim.dataplane.codes import InstanceState, Reason
+from azsim.dataplane.layout import Plan, Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a controller waits for: the sensed health of a target has flipped (O9)."""
+
+    t_ns: int
+    instance: int
+    healthy: bool
+
+
+class DataPlane(Protocol):
+    """A simulated data plane. Build one with `Kernel(plan)` or `Reference(plan)`."""
+
+    @property
+    def plan(self) -> Plan:
+        """The tables this data plane runs on."""
+        ...
+
+    @property
+    def now_ns(self) -> int:
+        """The instant reached: every event before it has happened."""
+        ...
+
+    def advance(self, until_ns: int) -> Reason:
+        """Let all events before `until_ns` happen, or stop early.
+
+        REACHED: now is until_ns. NOTICE: at least one notice was raised at some t < until_ns; all data of t has
+        happened, now is t, and `take_notices` has them. Raises LimitError when memory passes the user's bound.
+        """
+        ...
+
+    def take_notices(self) -> list[Notice]:
+        """The notices raised since last asked, in the order of their events."""
+        ...
+
+    def cut_row(self) -> int:
+        """End the current row of the recording here and begin the next; its number."""
+        ...
+
+    def set_view(self, instance: int, healthy: bool) -> None:
+        """What the balancer of the instance's service holds of it (B4). At first every target is healthy."""
+        ...
+
+    def set_instance_state(self, instance: int, state: InstanceState, backlog: int) -> None:
+        """Change what an instance is (D17); `backlog`: places of a paused one. The same state again does nothing."""
+        ...
+
+    def set_stress(self, instance: int, threads: float, load: float, competition: int) -> None:
+        """CPU stressors of an instance: threads in all, the cores they want in all, policy/cpu.py competition (I3)."""
+        ...
+
+    def set_link(self, place_a: int, place_b: int, cut: bool) -> None:
+        """Cut or mend the link between two different places, both ways."""
+        ...
+
+    def set_latency(self, instance: int, add_ns: int) -> None:
+        """What packets to this instance take longer (one way)."""
+        ...
+
+    def set_error_share(self, instance: int, share: float) -> None:
+        """The share of jobs that fail at their start (D9)."""
+        ...
+
+    def set_rate_factor(self, population: int, factor: float) -> None:
+        """Multiply a population's rate from now on; 1 is the profile's own."""
+        ...
+
+    def reset(self) -> None:
+        """Empty queues, slots and pending retries (D22), for replays."""
+        ...
+
+    def set_retries(self, on: bool) -> None:
+        """Off: from now on no failed attempt of any hop is retried (it fails with its own outcome, D15)."""
+        ...
+
+    def finish(self) -> Recording:
+        """End the last row at `now_ns` and hand over the recording. Call once, at the end."""
+        ...
+
+    def check(self) -> None:
+        """Assert conservation (C1-C4) at this instant; raises InternalError naming what does not add up."""
+        ...
