@@ -52,6 +52,10 @@ class DataPlane(Protocol):
         """End the current row of the recording here and begin the next; its number."""
         ...
 
+    def ended(self) -> tuple[int, int]:
+        """Requests that have succeeded and that have failed so far, all populations together (J6 reads it)."""
+        ...
+
     def set_view(self, instance: int, healthy: bool) -> None:
         """What the balancer of the instance's service holds of it (B4). At first every target is healthy."""
         ...
