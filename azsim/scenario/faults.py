@@ -1,0 +1,159 @@
+"""What breaks, when and for how long (F)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Discriminator, Field, Strict, StringConstraints, Tag, model_validator
+
+from azsim.scenario.fields import (
+    COUNT_MAX,
+    Count,
+    CountOrZero,
+    Duration,
+    Model,
+    Name,
+    Number,
+    OrNone,
+    PositiveDuration,
+    Share,
+    key,
+    refuse,
+)
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+Hosts = Annotated[
+    Annotated[Literal["all"], Tag("<word>")] | Annotated[Count, Tag("<count>")],
+    Discriminator(lambda value: "<word>" if isinstance(value, str) else "<count>"),
+]
+_HOSTS: Final = "Which instances: `all`, or the k with the lowest ids."
+_ZONE: Final = "Only instances in this zone; `none` takes every zone."
+
+
+class ZoneLoss(Model):
+    """A zone goes away (F1)."""
+
+    zone: Name = key("The zone.", example="c", unbuilt={"each": "one zone, such as zone: c"})
+    mode: Literal["power", "refuse", "blackhole"] = key(
+        "`power`: everything in it vanishes. `refuse`: it refuses fast. `blackhole`: packets from and to it are lost.",
+        default="power",
+        example="power",
+        unbuilt={"control": "mode: power"},
+    )
+
+
+class OnService(Model):
+    """What a fault on instances of a service shares."""
+
+    service: Name = key("The service.", example="web")
+    zone: OrNone[Name] = key(_ZONE, default=None, example="a")
+    hosts: Hosts = key(_HOSTS, default="all", example="all", rule="must be `all` or a whole number from 1")
+
+
+class CpuStress(OnService):
+    """Something else burns CPU on the same machines (I3)."""
+
+    load: Share = key("How busy each stressing thread wants to be.", example="80%")
+    threads: OrNone[Annotated[int, Strict(), Field(ge=1, le=COUNT_MAX)]] = key(
+        "Stressing threads on each machine; `none` is one per core.", default=None, example=8
+    )
+    competition: Literal["shared", "own-group", "strict"] = key(
+        "How the scheduler splits the CPU: one group for all, one for each, or the stress first.",
+        default="shared",
+        example="shared",
+    )
+
+
+class TrafficSpike(Model):
+    """More requests than usual."""
+
+    population: Name = key("Whose.", example="shoppers")
+    factor: Number = key("What the rate is multiplied by.", example=1.5)
+
+
+class Crash(OnService):
+    """Instances die: what they hold is reset, later connects are refused; they come back empty (I5)."""
+
+
+class Pause(OnService):
+    """Instances stop answering while their hosts still accept connections (I5)."""
+
+    backlog: CountOrZero = key("Connections each host holds while its instance is paused.", default=4096, example=4096)
+
+
+class Latency(OnService):
+    """Packets from and to instances take longer."""
+
+    add: PositiveDuration = key("Added to each packet, each way.", example="200ms")
+
+
+class ErrorRate(OnService):
+    """Instances answer some requests with an error after the full work."""
+
+    share: Share = key("The share of requests.", example="5%")
+
+
+FaultSpec = ZoneLoss | CpuStress | TrafficSpike | Crash | Pause | Latency | ErrorRate
+KINDS: Final = ("zone_loss", "cpu_stress", "traffic_spike", "crash", "pause", "latency", "error_rate")
+UNBUILT_KINDS: Final = {
+    "partition": "zone_loss: {zone: c, mode: blackhole}",
+    "packet_loss": "error_rate: {service: web, share: 1%}",
+    "slow_dependency": "latency: {service: catalog, add: 200ms}",
+    "memory_leak": "pause: {service: web, hosts: 1}",
+    "bad_deploy": "error_rate: {service: web, hosts: 1, share: 50%}",
+    "capacity_refused": "crash: {service: web, hosts: 1}",
+    "scaling_event": "crash: {service: web, hosts: 1}",
+    "config_change": "traffic_spike: {population: shoppers, factor: 1.5}",
+    "malformed_answers": "error_rate: {service: web, share: 5%}",
+    "dns_failure": "traffic_spike: {population: shoppers, factor: 0}",
+    "io_slowdown": "cpu_stress: {service: web, load: 80%}",
+    "hang": "pause: {service: web}",
+}
+
+
+class Fault(Model):
+    """One fault: when it starts, how long it lasts and what it does."""
+
+    id: Id = key("Its name in paths; its kind unless said, with -2, -3 ... on repeats.", default="", example="loss")
+    at: Duration = key("When it starts, from the start of the run.", example="5min")
+    for_: OrNone[PositiveDuration] = key(
+        "How long it lasts; `none` lasts until the end of the run.", alias="for", default=None, example="10min"
+    )
+    zone_loss: ZoneLoss | None = key("A zone goes away.", default=None, example={"zone": "c"})
+    cpu_stress: CpuStress | None = key(
+        "Something else burns CPU on the same machines.", default=None, example={"service": "web", "load": "80%"}
+    )
+    traffic_spike: TrafficSpike | None = key(
+        "More requests than usual.", default=None, example={"population": "shoppers", "factor": 1.5}
+    )
+    crash: Crash | None = key("Instances die and come back empty.", default=None, example={"service": "web", "hosts": 1})
+    pause: Pause | None = key("Instances stop answering.", default=None, example={"service": "web", "zone": "a"})
+    latency: Latency | None = key(
+        "Packets take longer.", default=None, example={"service": "web", "zone": "a", "add": "200ms"}
+    )
+    error_rate: ErrorRate | None = key(
+        "Instances answer with errors.", default=None, example={"service": "web", "share": "5%"}
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Fault:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            refuse(f"a fault has exactly one kind ({', '.join(KINDS)}); found {found}", "zone_loss: {zone: c}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Which kind of fault it is, as its key says."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def spec(self) -> FaultSpec:
+        """What it does: the value under its kind."""
+        spec: FaultSpec = getattr(self, self.kind)
+        return spec
+
+    def end_ns(self, duration_ns: int) -> int:
+        """When it ends in a run of the given length, ns; at the latest when the run does."""
+        return duration_ns if self.for_ is None else min(self.at + self.for_, duration_ns)

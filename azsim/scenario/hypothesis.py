@@ -1,0 +1,100 @@
+"""What must hold (J2, J3), and when an experiment is stopped (J6)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from azsim.base.units import SECOND_NS, Comparison, parse_duration
+from azsim.scenario.fields import (
+    AtLeastShare,
+    AtMostDuration,
+    Duration,
+    Model,
+    OrNone,
+    OverShare,
+    PositiveDuration,
+    Unbuilt,
+    UnderCount,
+    key,
+    refuse,
+    unbuilt,
+)
+
+
+class Levels(Model):
+    """Bounds on what users see."""
+
+    success: OrNone[AtLeastShare] = key("The share of requests that succeed.", default=None, example=">= 99.9%")
+    latency_p50: OrNone[AtMostDuration] = key("The median latency.", default=None, example="<= 50ms")
+    latency_p90: OrNone[AtMostDuration] = key("The 90th percentile of latency.", default=None, example="<= 200ms")
+    latency_p99: OrNone[AtMostDuration] = key("The 99th percentile of latency.", default=None, example="<= 500ms")
+    latency_p999: OrNone[AtMostDuration] = key("The 99.9th percentile of latency.", default=None, example="<= 1s")
+
+    @property
+    def bounds(self) -> dict[str, Comparison]:
+        """The bounds that are set, by key."""
+        names = ("success", "latency_p50", "latency_p90", "latency_p99", "latency_p999")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+class Hypothesis(Levels):
+    """The service level, how it may be broken, and for how long (J2, J3)."""
+
+    success: OrNone[AtLeastShare] = key(
+        "The share of requests that succeed in every window.",
+        default=Comparison(">=", 0.999, "share"),
+        example=">= 99.9%",
+    )
+    window: PositiveDuration = key(
+        "The length of the windows it is judged over; whole seconds.", default=parse_duration("10s"), example="10s"
+    )
+    recover_within: PositiveDuration = key(
+        "How long it may stay broken after a fault ends, or after one that lasts starts.",
+        default=parse_duration("5min"),
+        example="5min",
+    )
+    allow: Literal["no-impact", "degraded"] = key(
+        "The worst verdict that still passes.", default="degraded", example="degraded"
+    )
+    detect_within: OrNone[PositiveDuration] = key(
+        "How soon the first balancer must react to a lost zone or instance.", default=None, example="30s"
+    )
+    during: OrNone[Levels] = key(
+        "Bounds over the whole time of the faults (J1).", default=None, example={"success": ">= 97%"}
+    )
+    after: OrNone[Levels] = key(
+        "Bounds over the whole time after the faults (J1).", default=None, example={"success": ">= 99.9%"}
+    )
+    data_loss: Unbuilt = unbuilt("Acknowledged writes that may be lost.", "success: >= 99.9%")
+
+    @model_validator(mode="after")
+    def _is_judgeable(self) -> Hypothesis:
+        if self.window % SECOND_NS:
+            refuse("window must be whole seconds: windows end each second (J2)", "10s", "window")
+        if not self.bounds:
+            refuse("a hypothesis bounds success or a latency", '">= 99.9%"', "success")
+        return self
+
+
+class Abort(Model):
+    """A condition that ends all faults, as a chaos tool would (J6)."""
+
+    error_rate: OverShare | None = key("The share of requests that fail.", default=None, example="> 20%")
+    instances: UnderCount | None = key("Instances in rotation, over all services.", default=None, example="< 3")
+    data_loss: Unbuilt = unbuilt("Acknowledged writes lost.", 'error_rate: "> 20%"')
+    for_: Duration = key("How long the condition holds before it counts.", alias="for", default=0, example="60s")
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Abort:
+        if (self.error_rate is None) == (self.instances is None):
+            refuse("an abort has exactly one condition: error_rate or instances", '{error_rate: "> 20%", for: 60s}')
+        return self
+
+    @property
+    def condition(self) -> Comparison:
+        """The bound that aborts when it holds."""
+        condition = self.instances if self.error_rate is None else self.error_rate
+        assert condition is not None, "validated: one of the two is set"
+        return condition

@@ -1,0 +1,205 @@
+"""What is wrong with a scenario, and the one message that says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from azsim.base.errors import ScenarioError
+from azsim.scenario import faults
+from azsim.scenario.paths import Spot, below, child, dotted, nearest, spot_at
+from azsim.scenario.tree import Node, Path, shown
+
+_TYPE_RULES: Final = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "string_pattern_mismatch": "must be a name: lower-case letters, digits and -, starting with a letter",
+    "string_too_long": "is too long",
+    "string_too_short": "must not be empty",
+}
+_IGNORED: Final = "default_factory_not_called"  # follows from another error, which is reported itself
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A rule that a value breaks. `path` uses positions in lists; `at_key` blames the key, not its value.
+
+    `urgency` orders problems of which one may cause another: the lowest is told first.
+    """
+
+    path: Path
+    rule: str
+    example: str = ""
+    at_key: bool = False
+    urgency: int = 2
+
+
+def first_error(root: type[BaseModel], tree: Node, problems: list[Problem]) -> ScenarioError:
+    """The error for the problem to solve first."""
+    errors = [(problem.urgency, _located(root, tree, problem)) for problem in problems]
+    return min(errors, key=lambda pair: (pair[0], pair[1].line, pair[1].column))[1]
+
+
+def _located(root: type[BaseModel], tree: Node, problem: Problem) -> ScenarioError:
+    """The problem with its place in the files."""
+    node: Node = tree
+    missing = False
+    for part in problem.path:
+        found = child(node, part)
+        if found is None:
+            missing = True
+            break
+        node = found
+    origin = node.key_origin if problem.at_key and not missing else node.origin
+    example = problem.example or _example(root, problem.path)
+    last = next((part for part in reversed(problem.path) if isinstance(part, str)), "")
+    if not problem.at_key and last and not example.startswith(f"{last}:"):
+        example = f"{last}: {example}"
+    return ScenarioError(
+        problem.rule,
+        file=origin.file,
+        line=origin.line,
+        column=origin.column,
+        key=dotted(tree, problem.path),
+        value="" if missing or problem.at_key else shown(node),
+        example=example,
+    )
+
+
+def written(value: Any) -> str:
+    """A value on one line of YAML."""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("...").strip()
+
+
+def _example(root: type[BaseModel], path: Path) -> str:
+    for length in range(len(path), 0, -1):
+        spot = spot_at(root, path[:length])
+        if spot is None or spot.field is None:
+            continue
+        if spot.field.examples:
+            # Within a list or a mapping of names the declaration is that of the whole: show it whole.
+            example: Any = spot.field.examples[0]
+            key = _declared_at(root, path[:length])
+            return written(example) if key == path[-1] else f"{key}: {written(example)}"
+    return "see the scenario reference"
+
+
+def _declared_at(root: type[BaseModel], path: Path) -> str | int:
+    """The key whose declaration holds at `path`: itself, or the list or mapping of names around it."""
+    spot = spot_at(root, path)
+    length = len(path)
+    while length > 1:
+        above = spot_at(root, path[: length - 1])
+        if spot is None or above is None or above.field is not spot.field:
+            break
+        length -= 1
+    return path[length - 1]
+
+
+def problems_of(root: type[BaseModel], tree: Node, error: ValidationError) -> list[Problem]:
+    """What validation found, with paths that lead through the tree."""
+    found = [_problem(root, tree, dict(item)) for item in error.errors(include_url=False, include_input=False)]
+    return [problem for problem in found if problem is not None]
+
+
+def _problem(root: type[BaseModel], tree: Node, item: dict[str, Any]) -> Problem | None:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == _IGNORED:
+        return None
+    is_key = bool(item["loc"]) and item["loc"][-1] == "[key]"
+    path = tuple(part for part in item["loc"] if not (isinstance(part, str) and part[:1] in "<["))
+    if kind == "rule":
+        path = (*path, context["key"]) if context.get("key") else path
+        return Problem(path, context["rule"], context["example"])
+    above = spot_at(root, path[:-1]) or Spot((), None)
+    spot = below(above, path[-1]) if path else None
+    field = spot.field if spot else None
+    if is_key:
+        return Problem(path, _TYPE_RULES.get(kind, item["msg"]), at_key=True, example="shoppers: {...}")
+    if kind == "extra_forbidden":
+        return _unknown_key(path, _keys_around(root, tree, path))
+    if kind == "missing":
+        return Problem(path, "is required")
+    if kind == "unbuilt":
+        instead = _extra(field, "x-instead") or "none"
+        return Problem(path, f"is in the format but not built yet; what works is {instead}", "none")
+    node = _node(tree, path)
+    if kind == "literal_error" or _extra(field, "x-unbuilt"):
+        return _word(path, node, field, context.get("expected", ""), kind)
+    return Problem(path, _extra(field, "x-rule") or _type_rule(kind, context) or item["msg"].lower())
+
+
+def _node(tree: Node, path: Path) -> Node | None:
+    node: Node | None = tree
+    for part in path:
+        node = child(node, part)
+    return node
+
+
+def _extra(field: FieldInfo | None, name: str) -> Any:
+    extra = field.json_schema_extra if field is not None else None
+    return extra.get(name) if isinstance(extra, dict) else None
+
+
+def _type_rule(kind: str, context: dict[str, Any]) -> str:
+    if kind == "greater_than_equal":
+        return f"must be at least {context['ge']}"
+    if kind == "less_than_equal":
+        return f"must be at most {context['le']}"
+    if kind == "too_short":
+        return f"must hold at least {context['min_length']}"
+    if kind == "too_long":
+        return f"must hold at most {context['max_length']}"
+    return _TYPE_RULES.get(kind, "")
+
+
+def _keys_around(root: type[BaseModel], tree: Node, path: Path) -> list[str]:
+    """The keys that may stand beside the one at `path`, of the one model meant where several could be."""
+    above = spot_at(root, path[:-1]) or Spot((), None)
+    node = _node(tree, path[:-1])
+    word = child(node, "distribution")
+    for model in above.models:
+        declared = model.model_fields.get("distribution")
+        if word is not None and declared is not None and declared.examples == [word.value]:
+            return list(model.model_fields)
+    return above.keys
+
+
+def _unknown_key(path: Path, known: list[str]) -> Problem:
+    word = str(path[-1])
+    if len(path) == 3 and path[0] == "faults" and word in faults.UNBUILT_KINDS:
+        instead = faults.UNBUILT_KINDS[word]
+        return Problem(
+            path, f"is in the format but not built yet; what works is {instead}", instead, at_key=True, urgency=0
+        )
+    near = nearest(word, known)
+    rule = f"unknown key; the nearest is {near}" if near else f"unknown key; known here are {', '.join(known)}"
+    return Problem(path, rule, f"{near or (known[0] if known else 'azsim')}: ...", at_key=True, urgency=1)
+
+
+def _word(path: Path, node: Node | None, field: FieldInfo | None, expected: str, kind: str) -> Problem:
+    """A value that is not among the words a key takes."""
+    word = node.value if node is not None else None
+    later: dict[str, str] = _extra(field, "x-unbuilt") or {}
+    if isinstance(word, str) and word in later:
+        rule = f"{word} is in the format but not built yet; what works is {later[word]}"
+        return Problem(path, rule, later[word].rpartition(": ")[2])
+    choices: list[str] = _extra(field, "x-choices") or []
+    if choices:
+        expected = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    rule = _extra(field, "x-rule") or (f"must be {expected.replace(chr(39), '')}" if expected else "") or kind
+    near = nearest(word, choices or expected.replace("'", "").replace(" or ", ", ").split(", "))
+    return Problem(path, rule + (f"; the nearest is {near}" if near else ""), near, urgency=0 if choices else 2)

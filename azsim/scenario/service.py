@@ -1,0 +1,236 @@
+"""What answers: services, their instances (I1, I2), balancers with health checks (B, H) and calls (R8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Strict, Tag
+
+from azsim.base.units import parse_duration
+from azsim.scenario.fields import (
+    BALANCER_ATTEMPTS_MAX,
+    QUEUE_MAX,
+    SLOTS_MAX,
+    Count,
+    CountOrZero,
+    Duration,
+    Flag,
+    FrozenDict,
+    Model,
+    Name,
+    Names,
+    OrNone,
+    PositiveDuration,
+    PositiveNumber,
+    Share,
+    Unbuilt,
+    UnbuiltNumber,
+    key,
+    unbuilt,
+)
+from azsim.scenario.traffic import Outcome, Retry
+from azsim.scenario.work import Work
+
+Discipline = Literal["fifo", "lifo"]
+Algorithm = Literal["random", "round-robin", "least-outstanding", "two-choices"]
+
+
+class Overload(Model):
+    """How work slows as more of it is in service (I4)."""
+
+    contention: UnbuiltNumber = unbuilt("Slowdown that grows with the number in service.", "overload: none")
+    coherency: UnbuiltNumber = unbuilt("Slowdown that grows with its square.", "overload: none")
+
+
+class Instance(Model):
+    """One instance of a service: what it can hold and how long its work takes."""
+
+    slots: Annotated[int, Strict(), Field(ge=1, le=SLOTS_MAX)] = key(
+        "Requests in service at once (I1).", default=8, example=8
+    )
+    cores: PositiveNumber = key(
+        "CPUs that the busy slots share; may be a fraction (I2).", follows="slots", example=8
+    )
+    queue: (
+        Annotated[
+            Annotated[Annotated[int, Strict(), Field(ge=0, le=QUEUE_MAX)], Tag("<places>")]
+            | Annotated[Literal["unbounded"], Tag("<word>")],
+            Discriminator(lambda value: "<word>" if isinstance(value, str) else "<places>"),
+        ]
+    ) = key("Requests that may wait for a slot, or `unbounded`.",
+        default=1000,
+        example=1000,
+        rule="must be a whole number or `unbounded`",
+    )
+    discipline: Discipline = key(
+        "Who is served next: the one that came first or last.",
+        default="fifo",
+        example="fifo",
+        unbuilt={"adaptive-lifo": "discipline: lifo", "codel": "discipline: fifo"},
+    )
+    work: Work = key(
+        "CPU time of one request on one core.", example={"distribution": "exponential", "mean": "20ms"}
+    )
+    drop_expired: Flag = key(
+        "Whether work whose caller cannot use it any more is dropped when its turn comes (R7).",
+        default=False,
+        example=False,
+    )
+    overload: OrNone[Overload] = Field(
+        default=None,
+        description="How work slows when much is in service (I4).",
+        examples=[{"contention": 0, "coherency": 0}],
+        exclude=True,  # holds nothing yet, so `none` and zeros are the same scenario
+    )
+
+
+class FailOpenBelow(Model):
+    """Ignore health when too few targets are healthy."""
+
+    below: Share = key("The share of healthy targets under which all are used.", example="50%")
+
+
+class Health(Model):
+    """A balancer's health checks (H1, H2)."""
+
+    interval: PositiveDuration = key("Time between two probes of a target.", default=parse_duration("10s"), example="10s")
+    timeout: PositiveDuration = key("How long a probe waits for its answer.", default=parse_duration("5s"), example="5s")
+    unhealthy_after: Count = key("Failed probes in a row that put a target out of rotation.", default=2, example=2)
+    healthy_after: Count = key("Passed probes in a row that put it back.", default=5, example=5)
+    probe: Literal["queue", "bypass"] = key(
+        "Whether a probe waits in the instance's queue like a request, or is answered from the side.",
+        default="queue",
+        example="queue",
+    )
+    schedule: Literal["fixed", "after-answer"] = key(
+        "Whether probes keep a steady beat, or start `interval` after the last one ended.",
+        default="fixed",
+        example="fixed",
+    )
+    phase: (
+        Annotated[
+            Annotated[Literal["spread"], Tag("<word>")] | Annotated[Duration, Tag("<time>")],
+            Discriminator(lambda value: "<word>" if value == "spread" else "<time>"),
+        ]
+    ) = key("When the first probe of a target starts: `spread` over the interval, or at a time.",
+        default="spread",
+        example="spread",
+        rule="must be `spread` or a duration",
+    )
+    fail_open: (
+        Annotated[
+            Annotated[Literal["all-unhealthy", "never"], Tag("<word>")] | Annotated[FailOpenBelow, Tag("<below>")],
+            Discriminator(lambda value: "<below>" if isinstance(value, dict | FailOpenBelow) else "<word>"),
+        ]
+    ) = key(
+        "When health is ignored and every target is used: `all-unhealthy`, `never`, or below a healthy share (B4).",
+        default="all-unhealthy",
+        example="all-unhealthy",
+        rule="must be `all-unhealthy`, `never` or {below: a share}",
+    )
+    propagation: Duration = key("Time from a changed verdict to the balancer acting on it.", default=parse_duration("1s"), example="1s")
+
+
+class BalancerRetry(Model):
+    """Attempts on other targets that the client does not see (B5)."""
+
+    attempts: Annotated[int, Strict(), Field(ge=1, le=BALANCER_ATTEMPTS_MAX)] = key(
+        "The most targets tried for one attempt of the client.", default=2, example=3
+    )
+    on: Annotated[tuple[Outcome, ...], Field(min_length=1)] = key(
+        "The outcomes after which another target is tried.", default=("refused",), example=["refused"]
+    )
+    backoff: Unbuilt = unbuilt("A wait before the next target.", "backoff: none")
+
+
+class Balancer(Model):
+    """How requests to a service are spread over its instances (B)."""
+
+    placement: Literal["regional"] = key(
+        "Where it runs: `regional` stands outside the zones and does not fail.",
+        default="regional",
+        example="regional",
+        unbuilt=dict.fromkeys(("zonal", "caller"), "placement: regional"),
+    )
+    algorithm: Algorithm = key(
+        "How a target is chosen (B3).",
+        default="round-robin",
+        example="round-robin",
+        unbuilt=dict.fromkeys(("weighted-random", "peak-ewma", "zone-aware"), "algorithm: least-outstanding"),
+    )
+    cross_zone: Flag = key(
+        "Whether all targets are one pool; otherwise a zone is drawn first, then a target in it.",
+        default=True,
+        example=True,
+    )
+    timeout: OrNone[PositiveDuration] = key(
+        "How long the balancer itself waits for a target.", default=None, example="60s"
+    )
+    health: OrNone[Health] = key(
+        "How targets are checked; `none` leaves every target in rotation.",
+        default=None,
+        example={"interval": "10s", "timeout": "5s", "unhealthy_after": 2, "healthy_after": 5},
+    )
+    retry: OrNone[BalancerRetry] = key(
+        "Attempts on other targets, unseen by the client.", default=None, example={"attempts": 3, "on": ["refused"]}
+    )
+    outliers: Unbuilt = unbuilt("Ejection of targets by the answers they give.", "health: {interval: 5s, timeout: 2s}")
+    queue: Unbuilt = unbuilt("Requests held by the balancer beyond a target's limit.", "queue: 1000 of the service")
+
+
+class Call(Model):
+    """A request that a service makes while it serves one (R8); it holds the caller's slot, not its CPU."""
+
+    to: Name = key("The service called.", example="catalog")
+    id: Name = key("Its name in paths; as `to` unless said.", follows="to", example="stock")
+    timeout: OrNone[PositiveDuration] = key("How long an attempt may take from its send (R5).", default=None, example="300ms")
+    connect_timeout: OrNone[PositiveDuration] = key(
+        "How long an unreachable target is waited for; `none` waits for `timeout`.", default=None, example="100ms"
+    )
+    deadline: OrNone[PositiveDuration] = key("How long the call may take, retries and all.", default=None, example="1s")
+    retry: OrNone[Retry] = key("How failed attempts are tried again.", default=None, example={"attempts": 2})
+    route: Literal["any-zone", "same-zone"] = key(
+        "Whether a target in any zone will do, or only one in the caller's.", default="any-zone", example="any-zone"
+    )
+    cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
+    pool: Unbuilt = unbuilt("A bounded pool of connections.", "timeout: 300ms")
+    breaker: Unbuilt = unbuilt("A circuit breaker in each calling instance.", "retry: {budget: {capacity: 500, cost: 5}}")
+    hedge: Unbuilt = unbuilt("A second copy of a slow call.", "retry: {attempts: 2}")
+
+
+class Service(Instance):
+    """Instances that do the same work, in every zone, behind one balancer."""
+
+    instances_per_zone: (
+        Annotated[
+            Annotated[Count, Tag("<all>")] | Annotated[Names[CountOrZero], Tag("<each>")],
+            Discriminator(lambda value: "<each>" if isinstance(value, dict) else "<all>"),
+        ]
+    ) = key("Instances in each zone: one number for all, or one per zone (absent zones have none).",
+        default=1,
+        example=4,
+        rule="must be a whole number from 1, or a mapping of zones to whole numbers",
+    )
+    overrides: Names[Instance] = key(
+        "What is different in a zone: any key of an instance.",
+        default=FrozenDict(),
+        example={"c": {"work": {"mean": "24ms"}}},
+    )
+    balancer: Balancer = key("How requests are spread over the instances.", default=Balancer(), example={"algorithm": "random"})
+    calls: tuple[Call, ...] = key(
+        "Calls made for each request, one after the other, after its own work.",
+        default=(),
+        example=[{"to": "catalog", "timeout": "300ms"}],
+    )
+    scaling: Unbuilt = unbuilt("Instances that come and go with the load.", "instances_per_zone: 6")
+
+    def instance(self, zone: str) -> Instance:
+        """What an instance in `zone` is like."""
+        return self.overrides.get(zone, self)
+
+    def instances(self, zone: str) -> int:
+        """How many instances `zone` has."""
+        if isinstance(self.instances_per_zone, Mapping):
+            return self.instances_per_zone.get(zone, 0)
+        return self.instances_per_zone

@@ -1,0 +1,184 @@
+"""Who asks for what, how often and how patiently: traffic populations (R1, R2) and retries (R5, R6)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Strict, Tag
+
+from azsim.base.units import parse_duration
+from azsim.scenario.fields import (
+    COUNT_MAX,
+    RETRY_ATTEMPTS_MAX,
+    Duration,
+    Flag,
+    Model,
+    Name,
+    Names,
+    OrNone,
+    PositiveDuration,
+    PositiveNumber,
+    Rate,
+    Share,
+    Tokens,
+    Unbuilt,
+    key,
+    unbuilt,
+)
+
+Outcome = Literal["timeout", "error", "refused", "reset", "overload", "no-target"]
+OUTCOMES: tuple[Outcome, ...] = ("timeout", "error", "refused", "reset", "overload", "no-target")
+Jitter = Literal["none", "full", "equal", "decorrelated"]
+
+
+class RatePoint(Model):
+    """One point of a rate profile."""
+
+    at: Duration = key("When the rate changes, from the start of the run.", example="5min")
+    rate: Rate = key("The rate from then on.", example="900/s")
+    ramp: Duration = key(
+        "How long the rate takes to get there in a straight line, from `at` on.", default=0, example="30s"
+    )
+
+
+class RateFile(Model):
+    """A rate profile in a file."""
+
+    csv: str = key(
+        "A CSV file beside the scenario with the columns `at,rate` (with units) or `at_s,rate_per_s` (plain numbers).",
+        example="load.csv",
+    )
+    trace: Unbuilt = unbuilt("A file of recorded requests, replayed one by one.", "rate: {csv: load.csv}")
+
+
+def _rate_tag(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "<profile>"
+    return "<file>" if isinstance(value, dict | RateFile) else "<constant>"
+
+
+RateProfile = Annotated[
+    Annotated[Rate, Tag("<constant>")]
+    | Annotated[Annotated[tuple[RatePoint, ...], Field(min_length=1)], Tag("<profile>")]
+    | Annotated[RateFile, Tag("<file>")],
+    Discriminator(_rate_tag),
+]
+
+
+class Backoff(Model):
+    """How long a retry waits (R6): base x factor^(retry - 1), at most cap, drawn as `jitter` says."""
+
+    base: Duration = key("The wait before the first retry.", example="50ms")
+    factor: PositiveNumber = key("What each further retry multiplies the wait by.", default=2.0, example=2)
+    cap: Duration = key("The longest wait.", default=parse_duration("20s"), example="20s")
+    jitter: Jitter = key(
+        "How the wait is drawn: `none` (exact), `full` (0 to the wait), `equal` (half to the whole) or "
+        "`decorrelated` (base to three times the previous wait).",
+        default="full",
+        example="full",
+        unbuilt={"proportional": "jitter: equal"},
+    )
+
+
+class Budget(Model):
+    """A token bucket that pays for retries, one per client process (R2, R6); it starts full."""
+
+    kind: Literal["token-bucket"] = key(
+        "The kind of budget.",
+        default="token-bucket",
+        example="token-bucket",
+        unbuilt=dict.fromkeys(("ratio", "grpc", "client-throttling"), "kind: token-bucket"),
+    )
+    capacity: Tokens = key("The most tokens the bucket holds.", default=500.0, example=500)
+    cost: Tokens = key("Tokens a retry takes; without enough of them there is no retry.", default=5.0, example=5)
+    timeout_cost: Tokens = key("Tokens a retry takes after a timeout.", follows="cost", example=10)
+    deposit: Tokens = key("Tokens that come back as `deposit_on` says.", default=1.0, example=1)
+    deposit_after_retry: (
+        Annotated[
+            Annotated[Tokens, Tag("<number>")] | Annotated[Literal["cost"], Tag("<word>")],
+            Discriminator(lambda value: "<word>" if isinstance(value, str) else "<number>"),
+        ]
+    ) = key(
+        "Tokens that come back when the request had been retried; `cost` gives back what its last retry took.",
+        follows="deposit",
+        rule="must be a number of tokens or the word cost",
+        example="cost",
+    )
+    deposit_on: Literal["success", "request"] = key(
+        "When tokens come back: at each success, or at each new request.", default="success", example="success"
+    )
+
+
+class Retry(Model):
+    """When and how a failed attempt is tried again (R6)."""
+
+    attempts: Annotated[int, Strict(), Field(ge=1, le=RETRY_ATTEMPTS_MAX)] = key(
+        "The most attempts of a request, the first one included.", default=3, example=3
+    )
+    backoff: OrNone[Backoff] = key(
+        "The wait before a retry; `none` retries at once.", default=None, example={"base": "50ms", "jitter": "full"}
+    )
+    on: Annotated[tuple[Outcome, ...], Field(min_length=1)] = key(
+        "The outcomes that are tried again (R4).", default=OUTCOMES, example=["timeout", "error"]
+    )
+    budget: OrNone[Budget] = key(
+        "What limits the retries of one client process; `none` does not.",
+        default=None,
+        example={"kind": "token-bucket", "capacity": 500, "cost": 5},
+    )
+    preset: Unbuilt = unbuilt("A named policy of a product.", "retry: {attempts: 3, backoff: {base: 50ms}}")
+
+
+class Population(Model):
+    """Clients that behave alike and send requests as a Poisson process (R1)."""
+
+    to: Name = key("The service they ask.", example="web")
+    rate: RateProfile = key(
+        "Requests per second of the whole population: one rate, a list of points, or a CSV file.",
+        example="1200/s",
+    )
+    from_: (
+        Annotated[
+            Annotated[Literal["outside"], Tag("<outside>")] | Annotated[Names[Share], Tag("<shares>")],
+            Discriminator(lambda value: "<shares>" if isinstance(value, dict) else "<outside>"),
+        ]
+    ) = key(
+        "Where they are: `outside` all zones, or the share of them that lives in each zone.",
+        alias="from",
+        rule="must be `outside` or a mapping of zones to shares",
+        default="outside",
+        example="outside",
+    )
+    clients: Annotated[int, Strict(), Field(ge=1, le=COUNT_MAX)] = key(
+        "Client processes; each has its own retry budget (R2).", default=1, example=100
+    )
+    timeout: OrNone[PositiveDuration] = key(
+        "How long an attempt may take from its send (R5).", default=None, example="1s"
+    )
+    connect_timeout: OrNone[PositiveDuration] = key(
+        "How long an unreachable target is waited for; `none` waits for `timeout`.", default=None, example="300ms"
+    )
+    deadline: OrNone[PositiveDuration] = key(
+        "How long a request may take, retries and all.", default=None, example="5s"
+    )
+    retry: OrNone[Retry] = key(
+        "How failed attempts are tried again.", default=None, example={"attempts": 3, "backoff": {"base": "50ms"}}
+    )
+    cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
+    users: Unbuilt = unbuilt("Users who think between requests, instead of `rate`.", "rate: 1200/s")
+    breaker: Unbuilt = unbuilt("A circuit breaker in each client process.", "retry: {budget: {capacity: 500, cost: 5}}")
+    hedge: Unbuilt = unbuilt("A second copy of a slow request.", "retry: {attempts: 2}")
+
+    @property
+    def profile(self) -> tuple[RatePoint, ...]:
+        """The rate as points, the first at 0."""
+        if isinstance(self.rate, RateFile):
+            raise ValueError("the rate still stands in a file; Scenario.from_dict and load read it")
+        if isinstance(self.rate, tuple):
+            return self.rate
+        return (RatePoint.model_construct(at=0, rate=self.rate, ramp=0),)
+
+    @property
+    def peak_rate(self) -> float:
+        """The highest rate of the profile, per second."""
+        return max(point.rate for point in self.profile)
