@@ -126,7 +126,9 @@ class Fault(Model):
     traffic_spike: TrafficSpike | None = key(
         "More requests than usual.", default=None, example={"population": "shoppers", "factor": 1.5}
     )
-    crash: Crash | None = key("Instances die and come back empty.", default=None, example={"service": "web", "hosts": 1})
+    crash: Crash | None = key(
+        "Instances die and come back empty.", default=None, example={"service": "web", "hosts": 1}
+    )
     pause: Pause | None = key("Instances stop answering.", default=None, example={"service": "web", "zone": "a"})
     latency: Latency | None = key(
         "Packets take longer.", default=None, example={"service": "web", "zone": "a", "add": "200ms"}

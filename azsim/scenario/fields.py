@@ -64,7 +64,12 @@ def key(
     that do not work yet to what does. `choices` are all the words allowed where the model knows only its own.
     `rule` says what a value must be where several types are allowed.
     """
-    extra = {"x-unbuilt": dict(unbuilt or {}), "x-choices": list(choices or ()), "x-follows": follows or "", "x-rule": rule or ""}
+    extra = {
+        "x-unbuilt": dict(unbuilt or {}),
+        "x-choices": list(choices or ()),
+        "x-follows": follows or "",
+        "x-rule": rule or "",
+    }
     arguments: dict[str, Any] = {"description": description, "alias": alias}
     arguments["json_schema_extra"] = {name: value for name, value in extra.items() if value} or None
     if example is not None:
@@ -197,7 +202,7 @@ class FrozenDict(dict[K, V]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a scenario does not change; Scenario.with_ makes another one")
 
-    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = __ior__ = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = __ior__ = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (FrozenDict, (dict(self),))
@@ -223,7 +228,7 @@ class _NoneWord:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        written = handler(schema["schema"])  # type: ignore[typeddict-item]
+        written = handler(schema["schema"])
         branches = written.get("anyOf", [written])
         return {"anyOf": [branch for branch in branches if branch != {"type": "null"}] + [{"enum": ["none", None]}]}
 

@@ -175,7 +175,7 @@ class _Builder:
             raise self.error(origin, "a file holds one document; this starts a second one")
 
     def start(self, event: yaml.NodeEvent, origin: Origin) -> None:
-        anchor: str | None = event.anchor  # type: ignore[attr-defined]
+        anchor: str | None = event.anchor
         if isinstance(event, yaml.AliasEvent):
             self.alias(anchor or "", origin)
             return
@@ -202,7 +202,9 @@ class _Builder:
     def open_key(self, text: str, origin: Origin) -> None:
         opened = self.stack[-1]
         if text == "<<":
-            raise self.error(origin, "merge keys (<<) are not read; extends merges a whole file", example="extends: base.yaml")
+            raise self.error(
+                origin, "merge keys (<<) are not read; extends merges a whole file", example="extends: base.yaml"
+            )
         if not text:
             raise self.error(origin, "a key must not be empty")
         if text in opened.children:
@@ -239,7 +241,9 @@ class _Builder:
         # unless it is an alias, which brings all of what it expands to.
         self.count += node.size if alias_origin is not None else 1
         if self.count > NODES_MAX:
-            raise self.error(alias_origin or node.origin, f"a scenario holds at most {NODES_MAX} values, aliases expanded")
+            raise self.error(
+                alias_origin or node.origin, f"a scenario holds at most {NODES_MAX} values, aliases expanded"
+            )
         if anchor is not None:
             self.anchors[anchor] = node
         if not self.stack:

@@ -126,7 +126,11 @@ def _rows(name: Node, folder: FilePath, columns: tuple[_Column, ...]) -> list[tu
             if header is None:
                 header = cells
                 if ",".join(header) not in units:
-                    raise refuse(reader.line_num, f"the first row names the columns: {' or '.join(units)}", shown(",".join(cells)))
+                    raise refuse(
+                        reader.line_num,
+                        f"the first row names the columns: {' or '.join(units)}",
+                        shown(",".join(cells)),
+                    )
                 continue
             if len(cells) != len(columns):
                 raise refuse(reader.line_num, f"a row has {len(columns)} cells", str(len(cells)))

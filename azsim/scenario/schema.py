@@ -7,104 +7,26 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, Field, PrivateAttr, Strict, StringConstraints, ValidationError
+from pydantic import PrivateAttr, ValidationError
 
-from azsim.base.units import parse_duration
-from azsim.scenario import validation
-from azsim.scenario.fields import (
-    NAME_PATTERN,
-    SEED_MAX,
-    Duration,
-    FrozenDict,
-    Model,
-    Name,
-    Names,
-    PositiveDuration,
-    Unbuilt,
-    key,
-    unbuilt,
-)
-from azsim.scenario.faults import Fault
-from azsim.scenario.hypothesis import Abort, Hypothesis
+from azsim.base.errors import ScenarioError
+from azsim.scenario.contents import Contents
+from azsim.scenario.fields import FrozenDict
 from azsim.scenario.paths import child, entry_names, placed
-from azsim.scenario.problems import first_error, problems_of
+from azsim.scenario.problems import Problem, first_error, problems_of
 from azsim.scenario.resolve import completed, with_files
-from azsim.scenario.service import Service
-from azsim.scenario.traffic import Population
 from azsim.scenario.tree import Node, Origin, from_plain, mapping, plain, shown
-from azsim.scenario.vary import Variation
-
-ZONES_MAX = 64
+from azsim.scenario.validation import problems_across
 
 
-class Network(Model):
-    """How long packets travel, one way."""
-
-    same_zone: Duration = key(
-        "Within a zone, and between outside and a zone.", default=parse_duration("0.25ms"), example="0.25ms"
-    )
-    cross_zone: Duration = key("Between two zones.", default=parse_duration("1ms"), example="1ms")
-    pairs: Annotated[Mapping[str, Duration], AfterValidator(FrozenDict)] = key(
-        "Between two given zones, either way, instead of `cross_zone`.", default=FrozenDict(), example={"a-b": "0.6ms"}
-    )
-
-    def delay_ns(self, zone: str, other: str) -> int:
-        """One-way delay between two zones, ns."""
-        if zone == other:
-            return self.same_zone
-        either_way = (f"{zone}-{other}", f"{other}-{zone}")
-        return next((self.pairs[pair] for pair in either_way if pair in self.pairs), self.cross_zone)
-
-
-class Scenario(Model):
+class Scenario(Contents):
     """A system, its traffic, what breaks and what must hold.
 
     Built by `azsim.scenario.load` from a file, by `from_dict` from Python values and by `with_` from another one.
     Equal scenarios have equal digests, wherever their values came from.
     """
-
-    azsim: Literal[1] = key("The version of this format.", example=1)
-    name: Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)] = key(
-        "What it is called.", example="zone-loss"
-    )
-    description: Annotated[str, StringConstraints(max_length=2000)] = key(
-        "What it shows, in a sentence or two.", default="", example="One zone of three loses power."
-    )
-    seed: Annotated[int, Strict(), Field(ge=0, le=SEED_MAX)] = key(
-        "What all chance is drawn from.", default=1, example=1
-    )
-    duration: PositiveDuration = key("How long the run lasts, in simulated time.", example="20min")
-    warmup: Duration = key("Time at the start that is simulated but not judged (J1).", default=0, example="1min")
-    zones: Annotated[tuple[Name, ...], Field(min_length=2, max_length=ZONES_MAX)] = key(
-        "The availability zones, two or more.", example=["a", "b", "c"]
-    )
-    network: Network = key("How long packets travel.", default=Network(), example={"cross_zone": "1ms"})
-    traffic: Annotated[Names[Population], Field(min_length=1)] = key(
-        "Traffic populations by name.", example={"shoppers": {"to": "web", "rate": "1200/s", "timeout": "1s"}}
-    )
-    services: Annotated[Names[Service], Field(min_length=1)] = key(
-        "Services by name.", example={"web": {"work": {"distribution": "exponential", "mean": "20ms"}}}
-    )
-    faults: tuple[Fault, ...] = key(
-        "What breaks and when.", default=(), example=[{"at": "5min", "for": "10min", "zone_loss": {"zone": "c"}}]
-    )
-    hypothesis: Hypothesis = key("What must hold.", default=Hypothesis(), example={"success": ">= 99.9%"})
-    abort: tuple[Abort, ...] = key(
-        "Conditions that end all faults.", default=(), example=[{"error_rate": "> 20%", "for": "60s"}]
-    )
-    vary: Annotated[Mapping[str, Variation], AfterValidator(FrozenDict)] = key(
-        "Uncertain parameters by dotted path, for studies.",
-        default=FrozenDict(),
-        example={"traffic.shoppers.rate": {"uniform": ["2600/s", "3000/s"]}},
-    )
-    operators: Unbuilt = unbuilt("People who watch and act.", "faults at the times they would act")
-    observability: Unbuilt = unbuilt("Telemetry with its own limits.", "balancer: {health: {propagation: 1s}}")
-    quorum: Unbuilt = unbuilt("Replicated stores.", "calls to a service in every zone")
-    standby: Unbuilt = unbuilt("Components that are promoted when their zone is lost.", "instances in several zones")
-    cache: Unbuilt = unbuilt("Caches that can be cold.", "a traffic_spike on the service behind it")
-    hazards: Unbuilt = unbuilt("Flaws on the wires of controllers.", "balancer: {health: {propagation: 30s}}")
 
     _given: Node | None = PrivateAttr(default=None)
     _whole: Node | None = PrivateAttr(default=None)
@@ -125,21 +47,25 @@ class Scenario(Model):
         return cls.from_tree(from_plain(values, Origin("<dict>")), FilePath(folder))
 
     @classmethod
-    def from_tree(cls, given: Node, folder: FilePath) -> Scenario:
-        """The scenario in a tree of written values; ScenarioError where there is none."""
+    def from_tree(cls, given: Node, folder: FilePath, *, check_vary: bool = True) -> Scenario:
+        """The scenario in a tree of written values; ScenarioError where there is none.
+
+        `check_vary` tries what `vary` says; a scenario made from one that was tried can do without.
+        """
         given = with_files(given, folder)
         whole = completed(given)
         if not isinstance(whole.value, dict):
-            raise first_error(cls, whole, [validation.Problem((), "a scenario is a mapping of keys", "azsim: 1")])
+            raise first_error(cls, whole, [Problem((), "a scenario is a mapping of keys", "azsim: 1")])
         try:
             scenario = cls.model_validate(plain(whole))
         except ValidationError as error:
             raise first_error(cls, whole, problems_of(cls, whole, error)) from None
-        problems = validation.problems_across(scenario)
+        problems = problems_across(scenario)
         if problems:
             raise first_error(cls, whole, problems)
         scenario._given, scenario._whole, scenario._folder = given, whole, folder
-        validation.check_variations(scenario)
+        if check_vary:
+            scenario._check_variations()
         return scenario
 
     def with_(self, changes: Mapping[str, Any]) -> Scenario:
@@ -153,7 +79,27 @@ class Scenario(Model):
         for path, value in changes.items():
             origin = Origin(f"with_({{{path!r}: {shown(value)!r}}})")
             tree = placed(Scenario, tree, path, from_plain(value, origin, ("",)))
-        return self.from_tree(tree, self._folder)
+        check_vary = any(path == "vary" and value for path, value in changes.items())
+        return self.from_tree(tree, self._folder, check_vary=check_vary)
+
+    def _check_variations(self) -> None:
+        """Refuses paths that lead nowhere and values that their keys cannot hold, naming the variation."""
+        for path, variation in self.vary.items():
+            node = child(child(self._whole, "vary"), path)
+            for value in variation.probes():
+                try:
+                    self.with_({"vary": {}, path: value})
+                except ScenarioError as error:
+                    origin = node.key_origin if node is not None else Origin("<scenario>")
+                    raise ScenarioError(
+                        f"{path} cannot vary so: {error.key}: {error.rule}",
+                        file=origin.file,
+                        line=origin.line,
+                        column=origin.column,
+                        key=f"vary.{path}",
+                        value=shown(value),
+                        example="traffic.shoppers.rate: {uniform: [2600/s, 3000/s]}",
+                    ) from None
 
     @property
     def given(self) -> Node:
@@ -162,7 +108,8 @@ class Scenario(Model):
 
     def to_dict(self) -> dict[str, Any]:
         """The whole scenario, every default filled in, as JSON values with units; `from_dict` reads it back."""
-        return _without_nulls(self.model_dump(mode="json", by_alias=True))
+        written: dict[str, Any] = _without_nulls(self.model_dump(mode="json", by_alias=True))
+        return written
 
     @cached_property
     def digest(self) -> str:

@@ -49,16 +49,13 @@ class Instance(Model):
     slots: Annotated[int, Strict(), Field(ge=1, le=SLOTS_MAX)] = key(
         "Requests in service at once (I1).", default=8, example=8
     )
-    cores: PositiveNumber = key(
-        "CPUs that the busy slots share; may be a fraction (I2).", follows="slots", example=8
-    )
-    queue: (
-        Annotated[
-            Annotated[Annotated[int, Strict(), Field(ge=0, le=QUEUE_MAX)], Tag("<places>")]
-            | Annotated[Literal["unbounded"], Tag("<word>")],
-            Discriminator(lambda value: "<word>" if isinstance(value, str) else "<places>"),
-        ]
-    ) = key("Requests that may wait for a slot, or `unbounded`.",
+    cores: PositiveNumber = key("CPUs that the busy slots share; may be a fraction (I2).", follows="slots", example=8)
+    queue: Annotated[
+        Annotated[Annotated[int, Strict(), Field(ge=0, le=QUEUE_MAX)], Tag("<places>")]
+        | Annotated[Literal["unbounded"], Tag("<word>")],
+        Discriminator(lambda value: "<word>" if isinstance(value, str) else "<places>"),
+    ] = key(
+        "Requests that may wait for a slot, or `unbounded`.",
         default=1000,
         example=1000,
         rule="must be a whole number or `unbounded`",
@@ -69,9 +66,7 @@ class Instance(Model):
         example="fifo",
         unbuilt={"adaptive-lifo": "discipline: lifo", "codel": "discipline: fifo"},
     )
-    work: Work = key(
-        "CPU time of one request on one core.", example={"distribution": "exponential", "mean": "20ms"}
-    )
+    work: Work = key("CPU time of one request on one core.", example={"distribution": "exponential", "mean": "20ms"})
     drop_expired: Flag = key(
         "Whether work whose caller cannot use it any more is dropped when its turn comes (R7).",
         default=False,
@@ -94,8 +89,12 @@ class FailOpenBelow(Model):
 class Health(Model):
     """A balancer's health checks (H1, H2)."""
 
-    interval: PositiveDuration = key("Time between two probes of a target.", default=parse_duration("10s"), example="10s")
-    timeout: PositiveDuration = key("How long a probe waits for its answer.", default=parse_duration("5s"), example="5s")
+    interval: PositiveDuration = key(
+        "Time between two probes of a target.", default=parse_duration("10s"), example="10s"
+    )
+    timeout: PositiveDuration = key(
+        "How long a probe waits for its answer.", default=parse_duration("5s"), example="5s"
+    )
     unhealthy_after: Count = key("Failed probes in a row that put a target out of rotation.", default=2, example=2)
     healthy_after: Count = key("Passed probes in a row that put it back.", default=5, example=5)
     probe: Literal["queue", "bypass"] = key(
@@ -108,28 +107,27 @@ class Health(Model):
         default="fixed",
         example="fixed",
     )
-    phase: (
-        Annotated[
-            Annotated[Literal["spread"], Tag("<word>")] | Annotated[Duration, Tag("<time>")],
-            Discriminator(lambda value: "<word>" if value == "spread" else "<time>"),
-        ]
-    ) = key("When the first probe of a target starts: `spread` over the interval, or at a time.",
+    phase: Annotated[
+        Annotated[Literal["spread"], Tag("<word>")] | Annotated[Duration, Tag("<time>")],
+        Discriminator(lambda value: "<word>" if value == "spread" else "<time>"),
+    ] = key(
+        "When the first probe of a target starts: `spread` over the interval, or at a time.",
         default="spread",
         example="spread",
         rule="must be `spread` or a duration",
     )
-    fail_open: (
-        Annotated[
-            Annotated[Literal["all-unhealthy", "never"], Tag("<word>")] | Annotated[FailOpenBelow, Tag("<below>")],
-            Discriminator(lambda value: "<below>" if isinstance(value, dict | FailOpenBelow) else "<word>"),
-        ]
-    ) = key(
+    fail_open: Annotated[
+        Annotated[Literal["all-unhealthy", "never"], Tag("<word>")] | Annotated[FailOpenBelow, Tag("<below>")],
+        Discriminator(lambda value: "<below>" if isinstance(value, dict | FailOpenBelow) else "<word>"),
+    ] = key(
         "When health is ignored and every target is used: `all-unhealthy`, `never`, or below a healthy share (B4).",
         default="all-unhealthy",
         example="all-unhealthy",
         rule="must be `all-unhealthy`, `never` or {below: a share}",
     )
-    propagation: Duration = key("Time from a changed verdict to the balancer acting on it.", default=parse_duration("1s"), example="1s")
+    propagation: Duration = key(
+        "Time from a changed verdict to the balancer acting on it.", default=parse_duration("1s"), example="1s"
+    )
 
 
 class BalancerRetry(Model):
@@ -184,7 +182,9 @@ class Call(Model):
 
     to: Name = key("The service called.", example="catalog")
     id: Name = key("Its name in paths; as `to` unless said.", follows="to", example="stock")
-    timeout: OrNone[PositiveDuration] = key("How long an attempt may take from its send (R5).", default=None, example="300ms")
+    timeout: OrNone[PositiveDuration] = key(
+        "How long an attempt may take from its send (R5).", default=None, example="300ms"
+    )
     connect_timeout: OrNone[PositiveDuration] = key(
         "How long an unreachable target is waited for; `none` waits for `timeout`.", default=None, example="100ms"
     )
@@ -195,19 +195,20 @@ class Call(Model):
     )
     cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
     pool: Unbuilt = unbuilt("A bounded pool of connections.", "timeout: 300ms")
-    breaker: Unbuilt = unbuilt("A circuit breaker in each calling instance.", "retry: {budget: {capacity: 500, cost: 5}}")
+    breaker: Unbuilt = unbuilt(
+        "A circuit breaker in each calling instance.", "retry: {budget: {capacity: 500, cost: 5}}"
+    )
     hedge: Unbuilt = unbuilt("A second copy of a slow call.", "retry: {attempts: 2}")
 
 
 class Service(Instance):
     """Instances that do the same work, in every zone, behind one balancer."""
 
-    instances_per_zone: (
-        Annotated[
-            Annotated[Count, Tag("<all>")] | Annotated[Names[CountOrZero], Tag("<each>")],
-            Discriminator(lambda value: "<each>" if isinstance(value, dict) else "<all>"),
-        ]
-    ) = key("Instances in each zone: one number for all, or one per zone (absent zones have none).",
+    instances_per_zone: Annotated[
+        Annotated[Count, Tag("<all>")] | Annotated[Names[CountOrZero], Tag("<each>")],
+        Discriminator(lambda value: "<each>" if isinstance(value, dict) else "<all>"),
+    ] = key(
+        "Instances in each zone: one number for all, or one per zone (absent zones have none).",
         default=1,
         example=4,
         rule="must be a whole number from 1, or a mapping of zones to whole numbers",
@@ -217,7 +218,9 @@ class Service(Instance):
         default=FrozenDict(),
         example={"c": {"work": {"mean": "24ms"}}},
     )
-    balancer: Balancer = key("How requests are spread over the instances.", default=Balancer(), example={"algorithm": "random"})
+    balancer: Balancer = key(
+        "How requests are spread over the instances.", default=Balancer(), example={"algorithm": "random"}
+    )
     calls: tuple[Call, ...] = key(
         "Calls made for each request, one after the other, after its own work.",
         default=(),

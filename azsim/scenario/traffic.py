@@ -93,12 +93,10 @@ class Budget(Model):
     cost: Tokens = key("Tokens a retry takes; without enough of them there is no retry.", default=5.0, example=5)
     timeout_cost: Tokens = key("Tokens a retry takes after a timeout.", follows="cost", example=10)
     deposit: Tokens = key("Tokens that come back as `deposit_on` says.", default=1.0, example=1)
-    deposit_after_retry: (
-        Annotated[
-            Annotated[Tokens, Tag("<number>")] | Annotated[Literal["cost"], Tag("<word>")],
-            Discriminator(lambda value: "<word>" if isinstance(value, str) else "<number>"),
-        ]
-    ) = key(
+    deposit_after_retry: Annotated[
+        Annotated[Tokens, Tag("<number>")] | Annotated[Literal["cost"], Tag("<word>")],
+        Discriminator(lambda value: "<word>" if isinstance(value, str) else "<number>"),
+    ] = key(
         "Tokens that come back when the request had been retried; `cost` gives back what its last retry took.",
         follows="deposit",
         rule="must be a number of tokens or the word cost",
@@ -137,12 +135,10 @@ class Population(Model):
         "Requests per second of the whole population: one rate, a list of points, or a CSV file.",
         example="1200/s",
     )
-    from_: (
-        Annotated[
-            Annotated[Literal["outside"], Tag("<outside>")] | Annotated[Names[Share], Tag("<shares>")],
-            Discriminator(lambda value: "<shares>" if isinstance(value, dict) else "<outside>"),
-        ]
-    ) = key(
+    from_: Annotated[
+        Annotated[Literal["outside"], Tag("<outside>")] | Annotated[Names[Share], Tag("<shares>")],
+        Discriminator(lambda value: "<shares>" if isinstance(value, dict) else "<outside>"),
+    ] = key(
         "Where they are: `outside` all zones, or the share of them that lives in each zone.",
         alias="from",
         rule="must be `outside` or a mapping of zones to shares",

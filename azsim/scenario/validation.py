@@ -2,17 +2,337 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import Final
 
+from azsim.base.units import format_duration
+from azsim.scenario.contents import Contents
+from azsim.scenario.faults import CpuStress, Fault, TrafficSpike, ZoneLoss
+from azsim.scenario.paths import nearest
 from azsim.scenario.problems import Problem
+from azsim.scenario.service import Balancer, Call, Instance, Service
+from azsim.scenario.traffic import Population, Retry
+from azsim.scenario.tree import Path
 
-if TYPE_CHECKING:
-    from azsim.scenario.schema import Scenario
+INSTANCES_MAX: Final = 100_000
+HOPS_MAX: Final = 1000
+SLOTS_IN_TOTAL_MAX: Final = 10_000_000
 
 
-def problems_across(scenario: Scenario) -> list[Problem]:
+def problems_across(contents: Contents) -> list[Problem]:
+    """Every rule between keys that the scenario breaks."""
+    checks = (_zones, _pairs, _times, _traffic, _services, _calls, _faults, _stresses, _abort)
+    return [problem for check in checks for problem in check(contents)]
+
+
+def _unknown(path: Path, what: str, word: str, known: Iterable[str], at_key: bool = False) -> Problem:
+    known = list(known)
+    near = nearest(word, known)
+    hint = f"the nearest is {near}" if near else f"known are {', '.join(known[:12])}"
+    example = f"{near or known[0]}: ..." if at_key else near or known[0]
+    return Problem(path, f"there is no {what} {word}; {hint}", example, at_key=at_key, urgency=1)
+
+
+def _repeated(words: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Position and word of every word that stood before."""
+    seen: set[str] = set()
+    for position, word in enumerate(words):
+        if word in seen:
+            yield position, word
+        seen.add(word)
+
+
+def _zones(contents: Contents) -> Iterator[Problem]:
+    for position, zone in _repeated(contents.zones):
+        yield Problem(("zones", position), f"zone {zone} is named twice", "[a, b, c]")
+
+
+def _pairs(contents: Contents) -> Iterator[Problem]:
+    zones = set(contents.zones)
+    seen: set[frozenset[str]] = set()
+    for pair in contents.network.pairs:
+        path = ("network", "pairs", pair)
+        cuts = [at for at, letter in enumerate(pair) if letter == "-"]
+        found = [{pair[:at], pair[at + 1 :]} for at in cuts if pair[:at] in zones and pair[at + 1 :] in zones]
+        example = f"{contents.zones[0]}-{contents.zones[1]}: 0.6ms"
+        if len(found) != 1 or len(found[0]) != 2:
+            rule = "a pair is two different zones joined by -"
+            yield Problem(
+                path, rule if not found or len(found) == 1 else f"{rule}, in one way only", example, at_key=True
+            )
+        elif frozenset(found[0]) in seen:
+            yield Problem(path, "the pair is given twice; it holds either way", example, at_key=True)
+        seen |= {frozenset(pair_zones) for pair_zones in found}
+
+
+def _times(contents: Contents) -> Iterator[Problem]:
+    if contents.warmup >= contents.duration:
+        rule = f"must be less than the duration, {format_duration(contents.duration)}"
+        yield Problem(("warmup",), rule, "0s")
+    if contents.hypothesis.window > contents.duration - contents.warmup > 0:
+        yield Problem(("hypothesis", "window"), "must fit between warmup and the end of the run", "1s")
+
+
+def _traffic(contents: Contents) -> Iterator[Problem]:
+    for name, population in contents.traffic.items():
+        path: Path = ("traffic", name)
+        if population.to not in contents.services:
+            yield _unknown((*path, "to"), "service", population.to, contents.services)
+        yield from _shares(contents, population, (*path, "from"))
+        yield from _profile(population, (*path, "rate"))
+        yield from _patience(population, path)
+
+
+def _shares(contents: Contents, population: Population, path: Path) -> Iterator[Problem]:
+    if isinstance(population.from_, str):
+        return
+    for zone in population.from_:
+        if zone not in contents.zones:
+            yield _unknown((*path, zone), "zone", zone, contents.zones, at_key=True)
+    total = sum(population.from_.values())
+    if abs(total - 1) > 1e-9:
+        yield Problem(path, f"the shares sum to {round(total * 100, 6):g}%, not 100%", "{a: 40%, b: 30%, c: 30%}")
+
+
+def _profile(population: Population, path: Path) -> Iterator[Problem]:
+    if not isinstance(population.rate, tuple):
+        return
+    points = population.rate
+    if points[0].at != 0:
+        yield Problem((*path, 0, "at"), "the first point of a profile is at 0s", "0s")
+    if points[0].ramp:
+        yield Problem((*path, 0, "ramp"), "the first point has no rate to ramp from", "0s")
+    for position in range(1, len(points)):
+        before, point = points[position - 1], points[position]
+        if point.at <= before.at:
+            rule = f"must be later than the point before it, at {format_duration(before.at)}"
+            yield Problem((*path, position, "at"), rule, "5min")
+        elif before.at + before.ramp > point.at:
+            rule = f"the ramp must end by the next point, at {format_duration(point.at)}"
+            yield Problem((*path, position - 1, "ramp"), rule, "30s")
+
+
+def _patience(hop: Population | Call, path: Path) -> Iterator[Problem]:
+    """Rules between a hop's timeouts and retries."""
+    if hop.timeout is not None and hop.connect_timeout is not None and hop.connect_timeout > hop.timeout:
+        rule = f"must be at most the timeout, {format_duration(hop.timeout)}"
+        yield Problem((*path, "connect_timeout"), rule, "none")
+    if hop.retry is not None:
+        yield from _retry(hop.retry, (*path, "retry"))
+
+
+def _retry(retry: Retry, path: Path) -> Iterator[Problem]:
+    yield from _outcomes(retry.on, (*path, "on"))
+    if retry.backoff is not None:
+        if retry.backoff.cap < retry.backoff.base:
+            rule = f"must be at least the base, {format_duration(retry.backoff.base)}"
+            yield Problem((*path, "backoff", "cap"), rule, format_duration(retry.backoff.base))
+        if retry.backoff.factor < 1:
+            yield Problem((*path, "backoff", "factor"), "must be at least 1: a wait does not shrink", "2")
+
+
+def _outcomes(outcomes: tuple[str, ...], path: Path) -> Iterator[Problem]:
+    for position, outcome in _repeated(outcomes):
+        yield Problem((*path, position), f"{outcome} is named twice", "[timeout, error]")
+
+
+def _services(contents: Contents) -> Iterator[Problem]:
+    in_total = slots_in_total = 0
+    for name, service in contents.services.items():
+        path: Path = ("services", name)
+        if not isinstance(service.instances_per_zone, int):
+            for zone in service.instances_per_zone:
+                if zone not in contents.zones:
+                    where = (*path, "instances_per_zone", zone)
+                    yield _unknown(where, "zone", zone, contents.zones, at_key=True)
+        for zone in service.overrides:
+            if zone not in contents.zones:
+                yield _unknown((*path, "overrides", zone), "zone", zone, contents.zones, at_key=True)
+        instances = sum(service.instances(zone) for zone in contents.zones)
+        if instances == 0:
+            yield Problem((*path, "instances_per_zone"), "a service has at least one instance", "4")
+        in_total += instances
+        slots_in_total += sum(service.instances(zone) * service.instance(zone).slots for zone in contents.zones)
+        yield from _instance(service, path)
+        for zone, override in service.overrides.items():
+            yield from _instance(override, (*path, "overrides", zone))
+        yield from _balancer(service.balancer, (*path, "balancer"))
+    if in_total > INSTANCES_MAX:
+        rule = f"there are {in_total} instances in total; at most {INSTANCES_MAX} are simulated"
+        yield Problem(("services",), rule, "web: {instances_per_zone: 4}")
+    elif slots_in_total > SLOTS_IN_TOTAL_MAX:
+        rule = f"there are {slots_in_total} slots in total; at most {SLOTS_IN_TOTAL_MAX} are simulated"
+        yield Problem(("services",), rule, "web: {slots: 8}")
+
+
+def _instance(instance: Instance, path: Path) -> Iterator[Problem]:
+    if instance.work.mean_ns <= 0:
+        key = {"uniform": "high", "empirical": "values"}.get(instance.work.distribution, "mean")
+        yield Problem((*path, "work", key), "work must be more than 0 on average", "20ms")
+
+
+def _balancer(balancer: Balancer, path: Path) -> Iterator[Problem]:
+    health = balancer.health
+    if health is not None and health.schedule == "fixed" and health.timeout > health.interval:
+        longest = format_duration(health.interval)
+        rule = f"with a fixed schedule a probe ends before the next: at most the interval, {longest}"
+        yield Problem((*path, "health", "timeout"), rule, longest)
+    if balancer.retry is not None:
+        yield from _outcomes(balancer.retry.on, (*path, "retry", "on"))
+
+
+def _calls(contents: Contents) -> Iterator[Problem]:
+    known = True
+    for name, service in contents.services.items():
+        for position, call_id in _repeated(call.id for call in service.calls):
+            rule = f"two calls are named {call_id}; give one an id"
+            yield Problem(("services", name, "calls", position), rule, "[{id: stock, to: catalog}]")
+        for position, call in enumerate(service.calls):
+            path: Path = ("services", name, "calls", position)
+            if call.to not in contents.services:
+                known = False
+                yield _unknown((*path, "to"), "service", call.to, contents.services)
+                continue
+            yield from _patience(call, path)
+            yield from _same_zone(contents, name, service, call, path)
+    if known:
+        circle = _circle(contents)
+        if circle:
+            caller, position = circle[0][0], circle[0][1]
+            around = " -> ".join([*(name for name, _ in circle), caller])
+            rule = f"calls must not go in a circle: {around}"
+            yield Problem(("services", caller, "calls", position, "to"), rule, "a service that does not call back")
+        else:
+            yield from _hops(contents)
+
+
+def _same_zone(contents: Contents, name: str, service: Service, call: Call, path: Path) -> Iterator[Problem]:
+    if call.route == "same-zone":
+        callee = contents.services[call.to]
+        lacking = [zone for zone in contents.zones if service.instances(zone) and not callee.instances(zone)]
+        if lacking:
+            rule = f"{name} has instances in {', '.join(lacking)}, where {call.to} has none to call"
+            yield Problem((*path, "route"), rule, "any-zone")
+
+
+def _circle(contents: Contents) -> list[tuple[str, int]]:
+    """A circle of calls as (caller, position of the call), empty where there is none."""
+    done: set[str] = set()
+    for start in contents.services:
+        # Depth first with an explicit stack: a chain may be as long as there are services.
+        stack: list[tuple[str, int]] = [(start, -1)]
+        on_stack = {start}
+        while stack:
+            name, position = stack[-1]
+            position += 1
+            calls = contents.services[name].calls
+            if name in done or position >= len(calls):
+                done.add(name)
+                on_stack.discard(name)
+                stack.pop()
+                continue
+            stack[-1] = (name, position)
+            callee = calls[position].to
+            if callee in on_stack:
+                return stack[[caller for caller, _ in stack].index(callee) :]
+            if callee not in done:
+                stack.append((callee, -1))
+                on_stack.add(callee)
     return []
 
 
-def check_variations(scenario: Scenario) -> None:
-    return None
+def _hops(contents: Contents) -> Iterator[Problem]:
+    """Every path of calls is a hop of its own; the number of paths can grow much faster than that of calls."""
+    hops_below: dict[str, int] = {}
+    for name in reversed(callers_first(contents)):
+        hops_below[name] = sum(1 + hops_below[call.to] for call in contents.services[name].calls)
+    hops = sum(1 + hops_below.get(population.to, 0) for population in contents.traffic.values())
+    if hops > HOPS_MAX:
+        rule = f"traffic and calls make {hops if hops < 10**9 else 'over 1e9'} hops; at most {HOPS_MAX} are simulated"
+        yield Problem(("services",), rule, "web: {calls: [{to: catalog}]}")
+
+
+def callers_first(contents: Contents) -> list[str]:
+    """The services in an order in which every caller stands before those it calls; calls have no circle."""
+    waiting = dict.fromkeys(contents.services, 0)
+    for service in contents.services.values():
+        for call in service.calls:
+            waiting[call.to] += 1
+    ready = [name for name, callers in waiting.items() if callers == 0]
+    order: list[str] = []
+    while ready:
+        name = ready.pop()
+        order.append(name)
+        for call in contents.services[name].calls:
+            waiting[call.to] -= 1
+            if waiting[call.to] == 0:
+                ready.append(call.to)
+    return order
+
+
+def _faults(contents: Contents) -> Iterator[Problem]:
+    for position, fault_id in _repeated(fault.id for fault in contents.faults):
+        yield Problem(("faults", position, "id"), f"two faults are named {fault_id}", "loss-2")
+    for position, fault in enumerate(contents.faults):
+        path: Path = ("faults", position)
+        if fault.at >= contents.duration:
+            rule = f"a fault starts before the run ends, at {format_duration(contents.duration)}"
+            yield Problem((*path, "at"), rule, format_duration(contents.warmup))
+        elif fault.at < contents.warmup:
+            rule = f"a fault starts after the warmup, at {format_duration(contents.warmup)} or later"
+            yield Problem((*path, "at"), rule, format_duration(contents.warmup))
+        yield from _target(contents, fault, (*path, fault.kind))
+
+
+def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
+    """Rules about what a fault strikes."""
+    spec = fault.spec
+    if isinstance(spec, TrafficSpike):
+        if spec.population not in contents.traffic:
+            yield _unknown((*path, "population"), "population", spec.population, contents.traffic)
+        return
+    if spec.zone is not None and spec.zone not in contents.zones:
+        yield _unknown((*path, "zone"), "zone", spec.zone, contents.zones)
+        return
+    if isinstance(spec, ZoneLoss):
+        return
+    if spec.service not in contents.services:
+        yield _unknown((*path, "service"), "service", spec.service, contents.services)
+        return
+    zones = contents.zones if spec.zone is None else (spec.zone,)
+    present = sum(contents.services[spec.service].instances(zone) for zone in zones)
+    where = "" if spec.zone is None else f" in zone {spec.zone}"
+    if present == 0:
+        yield Problem((*path, "zone"), f"{spec.service} has no instances{where}", contents.zones[0])
+    elif isinstance(spec.hosts, int) and spec.hosts > present:
+        yield Problem((*path, "hosts"), f"{spec.service} has only {present} instances{where}", "all")
+
+
+def _stresses(contents: Contents) -> Iterator[Problem]:
+    """Stresses that compete in different ways cannot share a machine (I3)."""
+    stresses = [(i, fault) for i, fault in enumerate(contents.faults) if isinstance(fault.spec, CpuStress)]
+    for number, (position, fault) in enumerate(stresses):
+        for _, earlier in stresses[:number]:
+            overlap = max(fault.at, earlier.at) < min(
+                fault.end_ns(contents.duration), earlier.end_ns(contents.duration)
+            )
+            if overlap and _meet(fault.spec, earlier.spec):
+                rule = f"overlaps fault {earlier.id} on the same service, which competes differently"
+                path: Path = ("faults", position, "cpu_stress", "competition")
+                competition = earlier.spec.competition if isinstance(earlier.spec, CpuStress) else "shared"
+                yield Problem(path, rule, competition)
+                break
+
+
+def _meet(stress: object, other: object) -> bool:
+    """Whether two stresses compete differently on one service."""
+    if not (isinstance(stress, CpuStress) and isinstance(other, CpuStress)):
+        return False
+    zones_meet = stress.zone is None or other.zone is None or stress.zone == other.zone
+    return stress.service == other.service and zones_meet and stress.competition != other.competition
+
+
+def _abort(contents: Contents) -> Iterator[Problem]:
+    for position, abort in enumerate(contents.abort):
+        if abort.instances is not None and abort.instances.holds(0) is False:
+            yield Problem(("abort", position, "instances"), "can never hold", '"< 3"')

@@ -35,7 +35,7 @@ def _quantity(value: object) -> Quantity:
         return Quantity(float(value), "number")
     for dimension in ("duration", "rate", "share"):
         try:
-            return Quantity(parse_quantity(dimension, value), dimension)  # type: ignore[arg-type]
+            return Quantity(parse_quantity(dimension, value), dimension)
         except UnitError:
             continue
     refuse("a bound is a duration, a rate, a share or a number", "[2600/s, 3000/s]")
