@@ -11,7 +11,7 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import cycle
 
@@ -21,7 +21,7 @@ ZONES, PER_ZONE, SLOTS, ATTEMPTS = 3, 4, 8, 3
 WORK_S, TIMEOUT_S, BACKOFF_S, LOAD, DETECTION_S = 0.020, 0.200, 0.050, 0.7, 10.0
 RATE_PER_S = LOAD * ZONES * PER_ZONE * SLOTS / WORK_S
 
-Process = Iterator[simpy.Event]
+Process = Generator[simpy.Event, object, None]
 
 
 @dataclass
