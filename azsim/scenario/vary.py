@@ -60,20 +60,20 @@ AnyValue = Annotated[Any, PlainValidator(_frozen), WithJsonSchema({})]
 Values = Annotated[tuple[AnyValue, ...], Field(min_length=1, max_length=10_000)]
 
 
-class Normal(Model):
+class VaryNormal(Model):
     """Normally distributed."""
 
     mean: QuantityText = key("The mean.", example="2800/s")
     sd: QuantityText = key("The standard deviation.", example="100/s")
 
     @model_validator(mode="after")
-    def _same_dimension(self) -> Normal:
+    def _same_dimension(self) -> VaryNormal:
         if self.mean.dimension != self.sd.dimension:
             refuse("mean and sd measure the same thing", "{mean: 2800/s, sd: 100/s}")
         return self
 
 
-class Lognormal(Model):
+class VaryLognormal(Model):
     """Log-normally distributed."""
 
     mean: QuantityText = key("The mean.", example="20ms")
@@ -86,8 +86,10 @@ class Variation(Model):
     uniform: tuple[QuantityText, QuantityText] | None = key(
         "Anything between two bounds, equally likely.", default=None, example=["2600/s", "3000/s"]
     )
-    normal: Normal | None = key("Normally distributed.", default=None, example={"mean": "2800/s", "sd": "100/s"})
-    lognormal: Lognormal | None = key("Log-normally distributed.", default=None, example={"mean": "20ms", "cv": 0.3})
+    normal: VaryNormal | None = key("Normally distributed.", default=None, example={"mean": "2800/s", "sd": "100/s"})
+    lognormal: VaryLognormal | None = key(
+        "Log-normally distributed.", default=None, example={"mean": "20ms", "cv": 0.3}
+    )
     choice: Values | None = key("One of these, equally likely.", default=None, example=["none", {"attempts": 2}])
     grid: Values | None = key("Each of these in turn.", default=None, example=[1, 2, 3])
 

@@ -1,0 +1,80 @@
+"""The figures of a scenario's arithmetic (A1 to A5), as plain numbers. Times are in seconds, rates per second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What arrives at a service and what it can take (A1), in one state of the zones.
+
+    `rate_per_s` is first attempts; `utilisation` is work arriving per second over all its cores in use;
+    `busiest` is the same in the zone where it is highest. Both are infinite where nothing is left to serve.
+    """
+
+    rate_per_s: float
+    capacity_per_s: float
+    utilisation: float
+    busiest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """From a target's failure to the balancer acting on it (A2): at best and at worst.
+
+    A refused target says no at once; a silent one lets every probe run into its timeout.
+    """
+
+    refused_s_min: float
+    refused_s_max: float
+    silent_s_min: float
+    silent_s_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFigures:
+    """One service.
+
+    `without` holds the load with each zone gone. `queue_wait_s` is how long a full queue of pure work takes to
+    drain (infinite where it is unbounded), `slot_s_max` the longest a request may hold a slot: its work and all
+    attempts and back-offs of its calls; `wait_s_max` the wait for a slot when every request before takes that
+    long (A3). `attempts_product` is the most attempts that one request of a client can become here (A4).
+    """
+
+    load: Load
+    without: Mapping[str, Load]
+    queue_wait_s: float
+    slot_s_max: float
+    wait_s_max: float
+    attempts_product: float
+    detection: Detection | None
+
+
+@dataclass(frozen=True, slots=True)
+class HopFigures:
+    """One hop: a population's requests or a service's calls.
+
+    `timeout_s` is None where there is none. `burst` is the retries that all budgets of the hop pay for at once
+    when they are full (A5), `burst_timeouts` the same when every attempt times out; both are infinite without a
+    budget and 0 without retries.
+    """
+
+    path: str
+    to: str
+    attempts: int
+    timeout_s: float | None
+    processes: int
+    burst: float
+    burst_timeouts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The arithmetic of a scenario at the instant when its traffic asks for most work, `peak_at_s`."""
+
+    peak_at_s: float
+    services: Mapping[str, ServiceFigures]
+    hops: tuple[HopFigures, ...]
+    findings: tuple[str, ...] = ()
