@@ -1,0 +1,38 @@
+"""azsim: does failing over make the system fall over? Availability-zone failover, simulated request by request."""
+
+from __future__ import annotations
+
+import importlib as _importlib
+import typing as _typing
+
+if _typing.TYPE_CHECKING:
+    from azsim.base.errors import AzsimError, ScenarioError
+    from azsim.base.version import __version__
+    from azsim.scenario import Scenario, load
+    from azsim.simulation.result import Result
+    from azsim.simulation.run import run
+
+__all__ = ["AzsimError", "Result", "Scenario", "ScenarioError", "__version__", "load", "run"]
+
+# Imported when first asked for: numba and pandas take longer to import than most commands take to run.
+_HOMES = {
+    "AzsimError": "azsim.base.errors",
+    "Result": "azsim.simulation.result",
+    "Scenario": "azsim.scenario",
+    "ScenarioError": "azsim.base.errors",
+    "__version__": "azsim.base.version",
+    "load": "azsim.scenario",
+    "run": "azsim.simulation.run",
+}
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(_importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,45 @@
+"""The health checker of a service (H): hears when the sensed health of a target flips and tells the router.
+
+Probes and thresholds run in the data plane, because probes are requests like any other (O9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from azsim.control.loop import Controller, World
+from azsim.control.router import Router, Verdict
+from azsim.dataplane.protocol import Notice
+
+
+class HealthChecker(Controller[Notice, Verdict]):
+    """Publishes a verdict for each target whose sensed health differs from the last one published."""
+
+    def __init__(self, world: World, router: Router, propagation_ns: int) -> None:
+        super().__init__(f"health.{router.service}", world)
+        self._router = router
+        self._propagation_ns = propagation_ns
+        self._sensed: dict[int, bool] = {}  # where not healthy from the start on
+        self._published: dict[int, bool] = {}
+        self._doubtful: list[int] = []
+
+    def sense(self, reading: Notice) -> None:
+        """Take in what the probes of one target say."""
+        self._sensed[reading.instance] = reading.healthy
+        self._doubtful.append(reading.instance)
+
+    def decide(self) -> Iterable[Verdict]:
+        """Verdicts on the targets heard of whose health is news."""
+        doubtful, self._doubtful = self._doubtful, []
+        return [
+            Verdict(instance, self._sensed[instance])
+            for instance in doubtful
+            if self._sensed[instance] != self._published.get(instance, True)
+        ]
+
+    def act(self, action: Verdict) -> None:
+        """Publish; the router hears of it after the propagation (D19)."""
+        self._published[action.instance] = action.healthy
+        health = "healthy" if action.healthy else "unhealthy"
+        self.world.log(self.name, f"{self._router.target(action.instance)} {health}")
+        self.world.post(self._propagation_ns, self._router.name, action.instance, self._router.receive, action)

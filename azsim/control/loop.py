@@ -1,0 +1,55 @@
+"""The one shape of every controller (T2): sense, correct the process model, decide, act.
+
+Sensing, the model and acting are three wires. What a controller believes may differ from what is true: it hears only
+what its sensors send, and never reads the data plane.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+Reading = TypeVar("Reading")
+Action = TypeVar("Action")
+Message = TypeVar("Message")
+
+
+class World(Protocol):
+    """What a controller may use of the world around it."""
+
+    def post(
+        self, delay_ns: int, controller: str, number: int, receive: Callable[[Message], None], message: Message
+    ) -> None:
+        """Hand `message` to a controller after a delay; at one instant by controller's name, then by `number`."""
+        ...
+
+    def log(self, source: str, what: str) -> None:
+        """Note something worth telling, now."""
+        ...
+
+
+class Controller(ABC, Generic[Reading, Action]):
+    """A controller called `name`, which events carry as their source."""
+
+    def __init__(self, name: str, world: World) -> None:
+        self.name = name
+        self.world = world
+
+    def receive(self, reading: Reading) -> None:
+        """One turn of the loop, when a reading arrives."""
+        self.sense(reading)
+        for action in self.decide():
+            self.act(action)
+
+    @abstractmethod
+    def sense(self, reading: Reading) -> None:
+        """Correct the process model by a reading."""
+
+    @abstractmethod
+    def decide(self) -> Iterable[Action]:
+        """What to do, by the process model alone."""
+
+    @abstractmethod
+    def act(self, action: Action) -> None:
+        """Do it."""

@@ -1,0 +1,31 @@
+"""Builds the controllers of a plan and hands them what the data plane notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from azsim.control.health import HealthChecker
+from azsim.control.loop import World
+from azsim.control.router import Router
+from azsim.dataplane.layout import Plan
+from azsim.dataplane.protocol import Notice
+
+
+class ControlPlane:
+    """One health checker and one router for each service whose targets are probed."""
+
+    def __init__(self, plan: Plan, world: World, set_view: Callable[[int, bool], None]) -> None:
+        self._world = world
+        self._service = plan.instances["service"].tolist()
+        self._checkers: dict[int, HealthChecker] = {}
+        for number, (name, service) in enumerate(zip(plan.service_names, plan.services, strict=True)):
+            if service["health"]:
+                first, count = int(service["instances_first"]), int(service["instances_count"])
+                targets = plan.instance_names[first : first + count]
+                router = Router(world, name, first, targets, float(service["fail_open_below"]), set_view)
+                self._checkers[number] = HealthChecker(world, router, int(service["propagation_ns"]))
+
+    def notice(self, notice: Notice) -> None:
+        """Hand a notice to the health checker of its service, at its turn in this instant (O1)."""
+        checker = self._checkers[self._service[notice.instance]]
+        self._world.post(0, checker.name, notice.instance, checker.receive, notice)

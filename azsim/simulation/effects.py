@@ -1,0 +1,100 @@
+"""What faults can do to the data plane, and what several of them do together (O6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import reduce
+from typing import Any, NamedTuple
+
+from azsim.base.units import Comparison
+from azsim.dataplane.codes import InstanceState
+from azsim.policy import cpu
+
+
+class Lever(IntEnum):
+    """What of the data plane a fault can move. Beside each: its target, and the value one fault gives it."""
+
+    STATE = 0  # instance; (InstanceState, backlog)
+    STRESS = 1  # instance; (threads, cores wanted, competition)
+    LINK = 2  # (place, place), the lower one first; True
+    LATENCY = 3  # instance; ns
+    ERROR_SHARE = 4  # instance; share
+    RATE = 5  # population; factor
+
+
+class Effect(NamedTuple):
+    """What one fault does to one thing."""
+
+    lever: Lever
+    target: int | tuple[int, int]
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault as the simulation sees it. `end_ns` None: it stays until the end of the run."""
+
+    id: str
+    kind: str
+    what: str
+    started: str  # the event it starts with, in words
+    ended: str
+    start_ns: int
+    end_ns: int | None
+    effects: tuple[Effect, ...]
+    instances: tuple[int, ...]  # it acts on, ascending
+
+
+@dataclass(frozen=True, slots=True)
+class AbortCondition:
+    """All faults end once `condition` has held for `for_ns` without a break (J6).
+
+    `measure` is `error_rate` (share of the requests that ended in the past second which failed; a second in which none
+    ended breaks the condition) or `instances` (instances in state UP now). Both are looked at on every whole second.
+    """
+
+    measure: str
+    condition: Comparison
+    for_ns: int
+
+
+def dead(instance: int) -> Effect:
+    """The instance vanishes with all it holds."""
+    return Effect(Lever.STATE, instance, (InstanceState.DEAD, 0))
+
+
+def crashed(instance: int) -> Effect:
+    """The instance's process is gone: connects are refused."""
+    return Effect(Lever.STATE, instance, (InstanceState.CRASHED, 0))
+
+
+def paused(instance: int, backlog: int) -> Effect:
+    """The instance's process is stopped; its host still accepts `backlog` connections."""
+    return Effect(Lever.STATE, instance, (InstanceState.PAUSED, backlog))
+
+
+def cut(place: int, other: int) -> Effect:
+    """The link between two different places loses every packet."""
+    return Effect(Lever.LINK, (min(place, other), max(place, other)), True)
+
+
+def effective(lever: Lever, values: Collection[Any]) -> Any:
+    """What several faults make of one thing together; of none, what it is by itself."""
+    if lever == Lever.STATE:
+        # States are numbered by how much they take: dead over crashed over paused over up.
+        return max(values, default=(InstanceState.UP, 0))
+    if lever == Lever.STRESS:
+        threads = math.fsum(value[0] for value in values)
+        load = math.fsum(value[1] for value in values)
+        return threads, load, max((value[2] for value in values), default=cpu.SHARED)
+    if lever == Lever.LINK:
+        return bool(values)
+    if lever == Lever.LATENCY:
+        return sum(values)
+    if lever == Lever.ERROR_SHARE:
+        # 1 - prod(1 - p), written so that one fault alone gives exactly its own share.
+        return reduce(lambda p, share: p + share * (1.0 - p), values, 0.0)
+    return math.prod(values, start=1.0)

@@ -1,0 +1,345 @@
+"""From a scenario to tables: the one crossing between what users write and what the data plane reads.
+
+Nothing here depends on anything but the scenario, the seed and the replicate: the same input gives the same tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from azsim.base.seeds import run_key
+from azsim.dataplane.codes import INFINITE, Outcome
+from azsim.dataplane.layout import HOP, INSTANCE, PLACE, POPULATION, SEGMENT, SERVICE, Int64s, Plan, Records
+from azsim.policy import balancing, distributions, retry
+from azsim.policy.arrivals import UNITS_PER_NS
+from azsim.policy.distributions import natural_log
+from azsim.scenario import Scenario
+from azsim.scenario.service import Call, FailOpenBelow, Health, Instance, Service
+from azsim.scenario.traffic import Budget, Population, RatePoint, Retry
+from azsim.scenario.work import Constant, Empirical, Exponential, Gamma, Lognormal, Pareto, Uniform, Work
+
+# Scenario stands here for those above who need the types of both sides: this module alone imports both.
+__all__ = ["Scenario", "instance_numbers", "lower", "work_parameters"]
+
+Row = dict[str, Any]
+
+_OUTCOMES = {outcome.word: outcome for outcome in Outcome}
+_ALGORITHMS = {
+    "random": balancing.RANDOM,
+    "round-robin": balancing.ROUND_ROBIN,
+    "least-outstanding": balancing.LEAST_OUTSTANDING,
+    "two-choices": balancing.TWO_CHOICES,
+}
+_JITTERS = {
+    "none": retry.NO_JITTER,
+    "full": retry.FULL,
+    "equal": retry.EQUAL,
+    "decorrelated": retry.DECORRELATED,
+}
+_NO_HEALTH: Row = {
+    "fail_open_below": 0.0,
+    "health": 0,
+    "unhealthy_after": 1,
+    "healthy_after": 1,
+    "probe_queue": 0,
+    "after_answer": 0,
+    "interval_ns": INFINITE,
+    "probe_timeout_ns": INFINITE,
+    "phase_ns": 0,
+    "propagation_ns": 0,
+}
+
+
+def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
+    """The tables of one run."""
+    services = {name: number for number, name in enumerate(scenario.services)}
+    numbers = instance_numbers(scenario)
+    counts = {name: sum(len(numbers[name, zone]) for zone in scenario.zones) for name in services}
+    instances, names, work_table = _instances(scenario, numbers)
+    hops = _Hops(services)
+    populations: list[Row] = []
+    places: list[Row] = []
+    segments: list[Row] = []
+    for number, population in enumerate(scenario.traffic.values()):
+        own_places, own_segments = _places(population, scenario.zones), _segments(population.profile)
+        populations.append(
+            {
+                "hop": hops.add(population, population.clients, population=number),
+                "clients": population.clients,
+                "places_first": len(places),
+                "places_count": len(own_places),
+                "segments_first": len(segments),
+                "segments_count": len(own_segments),
+            }
+        )
+        places += own_places
+        segments += own_segments
+    service_rows = []
+    for name, service in scenario.services.items():
+        row = _service(service)
+        row |= {"instances_first": numbers[name, scenario.zones[0]].start, "instances_count": counts[name]}
+        row |= {"calls_first": len(hops.rows), "calls_count": len(service.calls)}
+        for call in service.calls:
+            hops.add(call, counts[name], caller=services[name])
+        service_rows.append(row)
+    return Plan(
+        key=run_key(seed, replicate),
+        epoch=0,
+        zones=scenario.zones,
+        population_names=tuple(scenario.traffic),
+        service_names=tuple(scenario.services),
+        instance_names=names,
+        populations=_table(POPULATION, populations),
+        places=_table(PLACE, places),
+        segments=_table(SEGMENT, segments),
+        hops=_table(HOP, hops.rows),
+        services=_table(SERVICE, service_rows),
+        instances=instances,
+        work_table=work_table,
+        delay_ns=_delays(scenario),
+        buckets=hops.buckets,
+        shared_cpu=bool(np.any(instances["cores"] < instances["slots"]))
+        or any(fault.kind in ("cpu_stress", "pause") for fault in scenario.faults),
+    )
+
+
+def instance_numbers(scenario: Scenario) -> dict[tuple[str, str], range]:
+    """The numbers of the instances of each (service, zone): service by service, in each zone by zone."""
+    numbers = {}
+    first = 0
+    for name, service in scenario.services.items():
+        for zone in scenario.zones:
+            after = first + service.instances(zone)
+            numbers[name, zone] = range(first, after)
+            first = after
+    return numbers
+
+
+def _table(dtype: np.dtype[Any], rows: Sequence[Row]) -> Records:
+    """Rows as a structured array; a row that lacks a field is an error, whatever else it has."""
+    assert dtype.names is not None
+    return np.array([tuple(row[name] for name in dtype.names) for row in rows], dtype)
+
+
+def _or_infinite(time_ns: int | None) -> int:
+    return INFINITE if time_ns is None else time_ns
+
+
+def _mask(words: Iterable[str]) -> int:
+    """The set of outcomes as bits."""
+    mask = 0
+    for word in words:
+        mask |= 1 << _OUTCOMES[word]
+    return mask
+
+
+def _tokens(tokens: float) -> int:
+    """Tokens in thousandths (O2)."""
+    return round(tokens * 1000)
+
+
+def _delays(scenario: Scenario) -> Int64s:
+    """One-way delays, ns: zones, then outside, which is as far from each zone as the zone from itself (O8)."""
+    zones = scenario.zones
+    delay_ns = np.full((len(zones) + 1, len(zones) + 1), scenario.network.same_zone, np.int64)
+    for i, zone in enumerate(zones):
+        for j, other in enumerate(zones):
+            delay_ns[i, j] = scenario.network.delay_ns(zone, other)
+    return delay_ns
+
+
+def _places(population: Population, zones: tuple[str, ...]) -> list[Row]:
+    """Where callers are, by cumulative shares of 2^32."""
+    if not isinstance(population.from_, Mapping):
+        return [{"place": len(zones), "upto": 1 << 32}]
+    shares = [(place, population.from_[zone]) for place, zone in enumerate(zones) if population.from_.get(zone)]
+    total = math.fsum(share for _, share in shares)
+    return [
+        {"place": place, "upto": round(math.fsum(share for _, share in shares[: i + 1]) / total * (1 << 32))}
+        for i, (place, _) in enumerate(shares)
+    ]
+
+
+def _segments(profile: Sequence[RatePoint]) -> list[Row]:
+    """The rate in constant and linear pieces. A ramp that the next point cuts short ends where it has got to."""
+    rows: list[Row] = []
+
+    def add(start_ns: int, rate_per_s: float, slope_per_s_ns: float = 0.0) -> None:
+        rate, slope = rate_per_s * UNITS_PER_NS, slope_per_s_ns * UNITS_PER_NS
+        rows.append({"start_ns": start_ns, "rate": rate, "slope": slope})
+
+    rate_per_s = 0.0
+    if profile[0].at > 0:
+        add(0, rate_per_s)
+    ends_ns = [point.at for point in profile[1:]] + [INFINITE]
+    for point, end_ns in zip(profile, ends_ns, strict=True):
+        if point.ramp == 0:
+            add(point.at, point.rate)
+            rate_per_s = point.rate
+            continue
+        slope_per_s_ns = (point.rate - rate_per_s) / point.ramp
+        add(point.at, rate_per_s, slope_per_s_ns)
+        ramp_end_ns = point.at + point.ramp
+        if ramp_end_ns <= end_ns:
+            rate_per_s = point.rate
+            if ramp_end_ns < end_ns:
+                add(ramp_end_ns, rate_per_s)
+        else:
+            rate_per_s += slope_per_s_ns * (end_ns - point.at)
+    return rows
+
+
+class _Hops:
+    """Collects the hops, and numbers the token buckets that their budgets need."""
+
+    def __init__(self, services: Mapping[str, int]) -> None:
+        self.rows: list[Row] = []
+        self.buckets = 0
+        self._services = services
+
+    def add(self, hop: Population | Call, clients: int, *, caller: int = -1, population: int = -1) -> int:
+        """Adds the hop of a population or a call that so many client processes make (O7); its row."""
+        row: Row = {
+            "service": self._services[hop.to],
+            "caller": caller,
+            "population": population,
+            "timeout_ns": _or_infinite(hop.timeout),
+            "connect_timeout_ns": _or_infinite(hop.connect_timeout),
+            "deadline_ns": _or_infinite(hop.deadline),
+            "cancel": int(hop.cancel),
+            "same_zone": int(isinstance(hop, Call) and hop.route == "same-zone"),
+        }
+        row |= _retry(hop.retry)
+        row |= _budget(hop.retry.budget if hop.retry else None, self.buckets)
+        if row["buckets_first"] >= 0:
+            self.buckets += clients
+        self.rows.append(row)
+        return len(self.rows) - 1
+
+
+def _retry(policy: Retry | None) -> Row:
+    row: Row = {"attempts": 1, "retry_on": 0, "backoff": retry.AT_ONCE}
+    row |= {"backoff_base_ns": 0, "backoff_cap_ns": 0, "backoff_factor": 1.0}
+    if policy is None:
+        return row
+    row |= {"attempts": policy.attempts, "retry_on": _mask(policy.on)}
+    if policy.backoff is not None:
+        row |= {
+            "backoff": _JITTERS[policy.backoff.jitter],
+            "backoff_base_ns": policy.backoff.base,
+            "backoff_cap_ns": policy.backoff.cap,
+            "backoff_factor": policy.backoff.factor,
+        }
+    return row
+
+
+def _budget(budget: Budget | None, buckets_first: int) -> Row:
+    if budget is None:
+        names = ("capacity", "cost", "timeout_cost", "deposit", "deposit_after_retry", "on_request")
+        return {"buckets_first": -1} | {f"budget_{name}": 0 for name in names}
+    after_retry = budget.deposit_after_retry
+    return {
+        "buckets_first": buckets_first,
+        "budget_capacity": _tokens(budget.capacity),
+        "budget_cost": _tokens(budget.cost),
+        "budget_timeout_cost": _tokens(budget.timeout_cost),
+        "budget_deposit": _tokens(budget.deposit),
+        "budget_deposit_after_retry": -1 if isinstance(after_retry, str) else _tokens(after_retry),
+        "budget_on_request": int(budget.deposit_on == "request"),
+    }
+
+
+def _service(service: Service) -> Row:
+    """A service's balancer and health checks."""
+    balancer = service.balancer
+    return {
+        "algorithm": _ALGORITHMS[balancer.algorithm],
+        "cross_zone": int(balancer.cross_zone),
+        "balancer_timeout_ns": _or_infinite(balancer.timeout),
+        "redispatch_attempts": balancer.retry.attempts if balancer.retry else 1,
+        "redispatch_on": _mask(balancer.retry.on) if balancer.retry else 0,
+    } | (_NO_HEALTH if balancer.health is None else _health(balancer.health))
+
+
+def _health(health: Health) -> Row:
+    fail_open_below = balancing.NEVER_OPEN if health.fail_open == "never" else 0.0
+    if isinstance(health.fail_open, FailOpenBelow):
+        fail_open_below = health.fail_open.below
+    return {
+        "fail_open_below": fail_open_below,
+        "health": 1,
+        "unhealthy_after": health.unhealthy_after,
+        "healthy_after": health.healthy_after,
+        "probe_queue": int(health.probe == "queue"),
+        "after_answer": int(health.schedule == "after-answer"),
+        "interval_ns": health.interval,
+        "probe_timeout_ns": health.timeout,
+        "phase_ns": -1 if isinstance(health.phase, str) else health.phase,
+        "propagation_ns": health.propagation,
+    }
+
+
+def _instances(scenario: Scenario, numbers: Mapping[tuple[str, str], range]) -> tuple[Records, tuple[str, ...], Int64s]:
+    """All instances, service by service and zone by zone, their names, and the measured work they draw from."""
+    blocks: list[Records] = []
+    names: list[str] = []
+    work_table: list[int] = []
+    tables: dict[tuple[int, ...], int] = {}  # where each set of measured values begins
+    for number, (name, service) in enumerate(scenario.services.items()):
+        for place, zone in enumerate(scenario.zones):
+            row = _instance(service.instance(zone)) | {"service": number, "zone": place}
+            values = row.pop("values")
+            if values and values not in tables:
+                tables[values] = len(work_table)
+                work_table += values
+            row |= {"table_first": tables.get(values, 0), "table_count": len(values)}
+            count = len(numbers[name, zone])
+            blocks.append(np.repeat(_table(INSTANCE, [row]), count))
+            names += [f"{name}-{zone}-{k}" for k in range(1, count + 1)]
+    return np.concatenate(blocks), tuple(names), np.array(work_table, np.int64)
+
+
+def _instance(instance: Instance) -> Row:
+    kind, a, b = work_parameters(instance.work)
+    work = instance.work
+    return {
+        "slots": instance.slots,
+        "lifo": int(instance.discipline == "lifo"),
+        "drop_expired": int(instance.drop_expired),
+        "work": kind,
+        "work_a": a,
+        "work_b": b,
+        "values": tuple(work.values or ()) if isinstance(work, Empirical) else (),
+        "work_mean_ns": work.mean_ns,
+        "queue": INFINITE if isinstance(instance.queue, str) else instance.queue,
+        "cores": instance.cores,
+    }
+
+
+def work_parameters(work: Work) -> tuple[int, float, float]:
+    """Kind, a and b of a distribution, as `policy.distributions.sample_work` takes them.
+
+    The mean m and the coefficient of variation c become: lognormal, variance of the logarithm s2 = ln(1 + c2), mean of
+    the logarithm ln(m) - s2 / 2; gamma, shape 1 / c2, scale m c2; Pareto, scale m (shape - 1) / shape.
+    """
+    match work:
+        case Constant():
+            return distributions.CONSTANT, float(work.mean), 0.0
+        case Exponential():
+            return distributions.EXPONENTIAL, float(work.mean), 0.0
+        case Lognormal():
+            # No C library's logarithm: all machines get the same bits (O2).
+            variance = natural_log(1.0 + work.cv * work.cv)
+            return distributions.LOGNORMAL, natural_log(float(work.mean)) - 0.5 * variance, math.sqrt(variance)
+        case Gamma():
+            return distributions.GAMMA, 1.0 / (work.cv * work.cv), work.mean * (work.cv * work.cv)
+        case Pareto():
+            return distributions.PARETO, 1.0 / work.shape, work.mean * ((work.shape - 1.0) / work.shape)
+        case Uniform():
+            return distributions.UNIFORM, float(work.low), float(work.high - work.low)
+        case Empirical():
+            return distributions.EMPIRICAL, 0.0, 0.0

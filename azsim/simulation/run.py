@@ -1,0 +1,104 @@
+"""Runs a scenario: tables, both planes, then the judging. The only place that knows this order."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azsim.base.version import __version__
+from azsim.scenario import Scenario, load
+from azsim.simulation.lower import lower
+from azsim.simulation.lower_faults import lower_abort, lower_faults
+from azsim.simulation.planes import ENGINES, Course, Pass, Progress, assert_same, data_plane
+from azsim.simulation.trace import Trace
+
+if TYPE_CHECKING:
+    from azsim.simulation.result import Result
+
+
+def run(
+    scenario: Scenario | str | Path,
+    *,
+    seed: int | None = None,
+    engine: str = "kernel",
+    replays: bool = True,
+    paranoid: bool = False,
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Simulate a scenario, or the one in a file, and judge it.
+
+    `seed` replaces the scenario's own. `replays` allows the further runs that say why it went as it did (J4).
+    `paranoid` checks conservation all along and that the run does not depend on its chunks. `memory_limit` is in bytes
+    (4 GiB unless said). `progress` is told the simulated share of each run. Raises ScenarioError, LimitError,
+    InternalError, and ValueError where there is no such engine.
+    """
+    from azsim.simulation import replay, result
+
+    if not isinstance(scenario, Scenario):
+        scenario = load(scenario)
+    bounds: dict[str, Any] = {"engine": engine, "memory_limit_bytes": memory_limit, "progress": progress}
+    trace = simulate(scenario, seed=seed, paranoid=paranoid, **bounds)
+    judged = result.build(trace)
+    return replay.investigate(judged, trace, functools.partial(simulate, **bounds), replays=replays)
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    replicate: int = 0,
+    engine: str = "kernel",
+    until_ns: int | None = None,
+    reset_at_ns: int | None = None,
+    retries_off_from_ns: int | None = None,
+    paranoid: bool = False,
+    memory_limit_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> Trace:
+    """Simulate a scenario once, without judging it.
+
+    `until_ns` may lie beyond the scenario's duration: everything goes on as it stands. `reset_at_ns` empties queues,
+    slots and pending retries once (D22), `retries_off_from_ns` switches retries off from then on; both are for replays.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"no engine is called {engine!r}; there are {' and '.join(ENGINES)}")
+    seed = scenario.seed if seed is None else seed
+    course = Course(
+        end_ns=scenario.duration if until_ns is None else until_ns,
+        faults=lower_faults(scenario),
+        abort=lower_abort(scenario),
+        reset_at_ns=reset_at_ns,
+        retries_off_from_ns=retries_off_from_ns,
+    )
+    if course.end_ns <= 0:
+        raise ValueError(f"until_ns must be more than 0, not {course.end_ns}")
+    plan = lower(scenario, seed, replicate)
+    done = Pass(data_plane(plan, engine, memory_limit_bytes), course, paranoid=False, progress=progress)
+    if paranoid:
+        again = data_plane(plan, engine, memory_limit_bytes)
+        assert_same(done, Pass(again, course, paranoid=True, progress=progress))
+    return Trace(
+        scenario=scenario,
+        plan=plan,
+        recording=done.recording,
+        events=tuple(done.env.events),
+        faults=done.faults.spans,
+        view_changes=tuple(done.view_changes),
+        aborted_at_ns=done.abort.aborted_at_ns,
+        end_ns=course.end_ns,
+        engine=engine,
+        seed=seed,
+        replicate=replicate,
+        wall_s=done.wall_s,
+        code_version=code_version(),
+    )
+
+
+@functools.cache
+def code_version() -> str:
+    """The version of azsim and a hash of the sources that a data plane is made from."""
+    from azsim.base.jit import sources_digest
+
+    return f"{__version__}+{sources_digest()}"
