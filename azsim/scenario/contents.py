@@ -7,7 +7,6 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 
-from azsim.base.units import parse_duration
 from azsim.scenario.faults import Fault
 from azsim.scenario.fields import (
     SEED_MAX,
@@ -32,12 +31,10 @@ ZONES_MAX: Final = 64
 class Network(Model):
     """How long packets travel, one way."""
 
-    same_zone: Duration = key(
-        "Within a zone, and between outside and a zone.", default=parse_duration("0.25ms"), example="0.25ms"
-    )
-    cross_zone: Duration = key("Between two zones.", default=parse_duration("1ms"), example="1ms")
+    same_zone: Duration = key("Within a zone, and between outside and a zone.", default="0.25ms", example="0.25ms")
+    cross_zone: Duration = key("Between two zones.", default="1ms", example="1ms")
     pairs: Annotated[Mapping[str, Duration], AfterValidator(FrozenDict)] = key(
-        "Between two given zones, either way, instead of `cross_zone`.", default=FrozenDict(), example={"a-b": "0.6ms"}
+        "Between two given zones, either way, instead of `cross_zone`.", default={}, example={"a-b": "0.6ms"}
     )
 
     def delay_ns(self, zone: str, other: str) -> int:
@@ -60,11 +57,11 @@ class Contents(Model):
         "What all chance is drawn from.", default=1, example=1
     )
     duration: PositiveDuration = key("How long the run lasts, in simulated time.", example="20min")
-    warmup: Duration = key("Time at the start that is simulated but not judged (J1).", default=0, example="1min")
+    warmup: Duration = key("Time at the start that is simulated but not judged (J1).", default="0s", example="1min")
     zones: Annotated[tuple[Name, ...], Field(min_length=2, max_length=ZONES_MAX)] = key(
         "The availability zones, two or more.", example=["a", "b", "c"]
     )
-    network: Network = key("How long packets travel.", default=Network(), example={"cross_zone": "1ms"})
+    network: Network = key("How long packets travel.", default={}, example={"cross_zone": "1ms"})
     traffic: Annotated[Names[Population], Field(min_length=1)] = key(
         "Traffic populations by name.", example={"shoppers": {"to": "web", "rate": "1200/s", "timeout": "1s"}}
     )
@@ -74,13 +71,13 @@ class Contents(Model):
     faults: tuple[Fault, ...] = key(
         "What breaks and when.", default=(), example=[{"at": "5min", "for": "10min", "zone_loss": {"zone": "c"}}]
     )
-    hypothesis: Hypothesis = key("What must hold.", default=Hypothesis(), example={"success": ">= 99.9%"})
+    hypothesis: Hypothesis = key("What must hold.", default={}, example={"success": ">= 99.9%"})
     abort: tuple[Abort, ...] = key(
         "Conditions that end all faults.", default=(), example=[{"error_rate": "> 20%", "for": "60s"}]
     )
     vary: Annotated[Mapping[str, Variation], AfterValidator(FrozenDict)] = key(
         "Uncertain parameters by dotted path, for studies.",
-        default=FrozenDict(),
+        default={},
         example={"traffic.shoppers.rate": {"uniform": ["2600/s", "3000/s"]}},
     )
     operators: Unbuilt = unbuilt("People who watch and act.", "faults at the times they would act")

@@ -46,7 +46,7 @@ class OnService(Model):
     """What a fault on instances of a service shares."""
 
     service: Name = key("The service.", example="web")
-    zone: OrNone[Name] = key(_ZONE, default=None, example="a")
+    zone: OrNone[Name] = key(_ZONE, default="none", example="a")
     hosts: Hosts = key(_HOSTS, default="all", example="all", rule="must be `all` or a whole number from 1")
 
 
@@ -55,7 +55,7 @@ class CpuStress(OnService):
 
     load: Share = key("How busy each stressing thread wants to be.", example="80%")
     threads: OrNone[Annotated[int, Strict(), Field(ge=1, le=COUNT_MAX)]] = key(
-        "Stressing threads on each machine; `none` is one per core.", default=None, example=8
+        "Stressing threads on each machine; `none` is one per core.", default="none", example=8
     )
     competition: Literal["shared", "own-group", "strict"] = key(
         "How the scheduler splits the CPU: one group for all, one for each, or the stress first.",
@@ -114,10 +114,12 @@ UNBUILT_KINDS: Final = {
 class Fault(Model):
     """One fault: when it starts, how long it lasts and what it does."""
 
-    id: Id = key("Its name in paths; its kind unless said, with -2, -3 ... on repeats.", default="", example="loss")
+    id: Id = key(
+        "Its name in paths.", default="fault", default_text="its kind, with -2, -3 ... on repeats", example="loss"
+    )
     at: Duration = key("When it starts, from the start of the run.", example="5min")
     for_: OrNone[PositiveDuration] = key(
-        "How long it lasts; `none` lasts until the end of the run.", alias="for", default=None, example="10min"
+        "How long it lasts; `none` lasts until the end of the run.", alias="for", default="none", example="10min"
     )
     zone_loss: ZoneLoss | None = key("A zone goes away.", default=None, example={"zone": "c"})
     cpu_stress: CpuStress | None = key(

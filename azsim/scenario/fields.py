@@ -43,7 +43,10 @@ class Model(BaseModel):
     """Base of everything in a scenario: a frozen value that refuses keys it does not know."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=False, allow_inf_nan=False, use_attribute_docstrings=False
+        extra="forbid",
+        frozen=True,
+        validate_default=True,  # defaults are written as a user would write them
+        allow_inf_nan=False,
     )
 
 
@@ -57,18 +60,21 @@ def key(
     unbuilt: Mapping[str, str] | None = None,
     choices: tuple[str, ...] | None = None,
     rule: str | None = None,
+    default_text: str | None = None,
 ) -> Any:
     """A field of a model: one sentence about it, its default and an example of its value.
 
     `follows` names the key of the same mapping whose value is the default. `unbuilt` maps words of the format
     that do not work yet to what does. `choices` are all the words allowed where the model knows only its own.
-    `rule` says what a value must be where several types are allowed.
+    `rule` says what a value must be where several types are allowed, `default_text` what the default is where
+    no single value is.
     """
     extra = {
         "x-unbuilt": dict(unbuilt or {}),
         "x-choices": list(choices or ()),
         "x-follows": follows or "",
         "x-rule": rule or "",
+        "x-default": default_text or "",
     }
     arguments: dict[str, Any] = {"description": description, "alias": alias}
     arguments["json_schema_extra"] = {name: value for name, value in extra.items() if value} or None
@@ -84,7 +90,11 @@ def key(
 def unbuilt(description: str, instead: str) -> Any:
     """A key that is in the format but not built yet, so that only `none` is taken; `instead` is what works."""
     return Field(
-        default=None, description=description, examples=["none"], exclude=True, json_schema_extra={"x-instead": instead}
+        default="none",
+        description=description,
+        examples=["none"],
+        exclude=True,
+        json_schema_extra={"x-instead": instead},
     )
 
 

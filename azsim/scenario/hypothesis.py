@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from azsim.base.units import SECOND_NS, Comparison, parse_duration
+from azsim.base.units import SECOND_NS, Comparison
 from azsim.scenario.fields import (
     AtLeastShare,
     AtMostDuration,
@@ -26,11 +26,11 @@ from azsim.scenario.fields import (
 class Levels(Model):
     """Bounds on what users see."""
 
-    success: OrNone[AtLeastShare] = key("The share of requests that succeed.", default=None, example=">= 99.9%")
-    latency_p50: OrNone[AtMostDuration] = key("The median latency.", default=None, example="<= 50ms")
-    latency_p90: OrNone[AtMostDuration] = key("The 90th percentile of latency.", default=None, example="<= 200ms")
-    latency_p99: OrNone[AtMostDuration] = key("The 99th percentile of latency.", default=None, example="<= 500ms")
-    latency_p999: OrNone[AtMostDuration] = key("The 99.9th percentile of latency.", default=None, example="<= 1s")
+    success: OrNone[AtLeastShare] = key("The share of requests that succeed.", default="none", example=">= 99.9%")
+    latency_p50: OrNone[AtMostDuration] = key("The median latency.", default="none", example="<= 50ms")
+    latency_p90: OrNone[AtMostDuration] = key("The 90th percentile of latency.", default="none", example="<= 200ms")
+    latency_p99: OrNone[AtMostDuration] = key("The 99th percentile of latency.", default="none", example="<= 500ms")
+    latency_p999: OrNone[AtMostDuration] = key("The 99.9th percentile of latency.", default="none", example="<= 1s")
 
     @property
     def bounds(self) -> dict[str, Comparison]:
@@ -44,28 +44,28 @@ class Hypothesis(Levels):
 
     success: OrNone[AtLeastShare] = key(
         "The share of requests that succeed in every window.",
-        default=Comparison(">=", 0.999, "share"),
+        default=">= 99.9%",
         example=">= 99.9%",
     )
     window: PositiveDuration = key(
-        "The length of the windows it is judged over; whole seconds.", default=parse_duration("10s"), example="10s"
+        "The length of the windows it is judged over; whole seconds.", default="10s", example="10s"
     )
     recover_within: PositiveDuration = key(
         "How long it may stay broken after a fault ends, or after one that lasts starts.",
-        default=parse_duration("5min"),
+        default="5min",
         example="5min",
     )
     allow: Literal["no-impact", "degraded"] = key(
         "The worst verdict that still passes.", default="degraded", example="degraded"
     )
     detect_within: OrNone[PositiveDuration] = key(
-        "How soon the first balancer must react to a lost zone or instance.", default=None, example="30s"
+        "How soon the first balancer must react to a lost zone or instance.", default="none", example="30s"
     )
     during: OrNone[Levels] = key(
-        "Bounds over the whole time of the faults (J1).", default=None, example={"success": ">= 97%"}
+        "Bounds over the whole time of the faults (J1).", default="none", example={"success": ">= 97%"}
     )
     after: OrNone[Levels] = key(
-        "Bounds over the whole time after the faults (J1).", default=None, example={"success": ">= 99.9%"}
+        "Bounds over the whole time after the faults (J1).", default="none", example={"success": ">= 99.9%"}
     )
     data_loss: Unbuilt = unbuilt("Acknowledged writes that may be lost.", "success: >= 99.9%")
 
@@ -84,7 +84,7 @@ class Abort(Model):
     error_rate: OverShare | None = key("The share of requests that fail.", default=None, example="> 20%")
     instances: UnderCount | None = key("Instances in rotation, over all services.", default=None, example="< 3")
     data_loss: Unbuilt = unbuilt("Acknowledged writes lost.", 'error_rate: "> 20%"')
-    for_: Duration = key("How long the condition holds before it counts.", alias="for", default=0, example="60s")
+    for_: Duration = key("How long the condition holds before it counts.", alias="for", default="0s", example="60s")
 
     @model_validator(mode="after")
     def _one_condition(self) -> Abort:

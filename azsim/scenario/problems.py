@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -29,6 +30,7 @@ _TYPE_RULES: Final = {
     "string_too_long": "is too long",
     "string_too_short": "must not be empty",
 }
+_UNQUOTED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.%/-]*")
 _IGNORED: Final = "default_factory_not_called"  # follows from another error, which is reported itself
 
 
@@ -80,8 +82,13 @@ def _located(root: type[BaseModel], tree: Node, problem: Problem) -> ScenarioErr
 
 def written(value: Any) -> str:
     """A value on one line of YAML."""
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
-    return text.removesuffix("\n").removesuffix("...").strip()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {written(below)}" for key, below in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(written(below) for below in value) + "]"
+    if isinstance(value, str) and not _UNQUOTED.fullmatch(value):
+        return json.dumps(value, ensure_ascii=False)
+    return shown(value)
 
 
 def _example(root: type[BaseModel], path: Path) -> str:

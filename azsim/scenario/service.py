@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Strict, Tag
 
-from azsim.base.units import parse_duration
 from azsim.scenario.fields import (
     BALANCER_ATTEMPTS_MAX,
     QUEUE_MAX,
@@ -16,7 +15,6 @@ from azsim.scenario.fields import (
     CountOrZero,
     Duration,
     Flag,
-    FrozenDict,
     Model,
     Name,
     Names,
@@ -72,11 +70,8 @@ class Instance(Model):
         default=False,
         example=False,
     )
-    overload: OrNone[Overload] = Field(
-        default=None,
-        description="How work slows when much is in service (I4).",
-        examples=[{"contention": 0, "coherency": 0}],
-        exclude=True,  # holds nothing yet, so `none` and zeros are the same scenario
+    overload: Annotated[OrNone[Overload], Field(exclude=True)] = key(  # holds nothing yet: `none` and zeros are one
+        "How work slows when much is in service (I4).", default="none", example={"contention": 0, "coherency": 0}
     )
 
 
@@ -89,12 +84,8 @@ class FailOpenBelow(Model):
 class Health(Model):
     """A balancer's health checks (H1, H2)."""
 
-    interval: PositiveDuration = key(
-        "Time between two probes of a target.", default=parse_duration("10s"), example="10s"
-    )
-    timeout: PositiveDuration = key(
-        "How long a probe waits for its answer.", default=parse_duration("5s"), example="5s"
-    )
+    interval: PositiveDuration = key("Time between two probes of a target.", default="10s", example="10s")
+    timeout: PositiveDuration = key("How long a probe waits for its answer.", default="5s", example="5s")
     unhealthy_after: Count = key("Failed probes in a row that put a target out of rotation.", default=2, example=2)
     healthy_after: Count = key("Passed probes in a row that put it back.", default=5, example=5)
     probe: Literal["queue", "bypass"] = key(
@@ -125,9 +116,7 @@ class Health(Model):
         example="all-unhealthy",
         rule="must be `all-unhealthy`, `never` or {below: a share}",
     )
-    propagation: Duration = key(
-        "Time from a changed verdict to the balancer acting on it.", default=parse_duration("1s"), example="1s"
-    )
+    propagation: Duration = key("Time from a changed verdict to the balancer acting on it.", default="1s", example="1s")
 
 
 class BalancerRetry(Model):
@@ -163,15 +152,15 @@ class Balancer(Model):
         example=True,
     )
     timeout: OrNone[PositiveDuration] = key(
-        "How long the balancer itself waits for a target.", default=None, example="60s"
+        "How long the balancer itself waits for a target.", default="none", example="60s"
     )
     health: OrNone[Health] = key(
         "How targets are checked; `none` leaves every target in rotation.",
-        default=None,
+        default="none",
         example={"interval": "10s", "timeout": "5s", "unhealthy_after": 2, "healthy_after": 5},
     )
     retry: OrNone[BalancerRetry] = key(
-        "Attempts on other targets, unseen by the client.", default=None, example={"attempts": 3, "on": ["refused"]}
+        "Attempts on other targets, unseen by the client.", default="none", example={"attempts": 3, "on": ["refused"]}
     )
     outliers: Unbuilt = unbuilt("Ejection of targets by the answers they give.", "health: {interval: 5s, timeout: 2s}")
     queue: Unbuilt = unbuilt("Requests held by the balancer beyond a target's limit.", "queue: 1000 of the service")
@@ -183,13 +172,15 @@ class Call(Model):
     to: Name = key("The service called.", example="catalog")
     id: Name = key("Its name in paths; as `to` unless said.", follows="to", example="stock")
     timeout: OrNone[PositiveDuration] = key(
-        "How long an attempt may take from its send (R5).", default=None, example="300ms"
+        "How long an attempt may take from its send (R5).", default="none", example="300ms"
     )
     connect_timeout: OrNone[PositiveDuration] = key(
-        "How long an unreachable target is waited for; `none` waits for `timeout`.", default=None, example="100ms"
+        "How long an unreachable target is waited for; `none` waits for `timeout`.", default="none", example="100ms"
     )
-    deadline: OrNone[PositiveDuration] = key("How long the call may take, retries and all.", default=None, example="1s")
-    retry: OrNone[Retry] = key("How failed attempts are tried again.", default=None, example={"attempts": 2})
+    deadline: OrNone[PositiveDuration] = key(
+        "How long the call may take, retries and all.", default="none", example="1s"
+    )
+    retry: OrNone[Retry] = key("How failed attempts are tried again.", default="none", example={"attempts": 2})
     route: Literal["any-zone", "same-zone"] = key(
         "Whether a target in any zone will do, or only one in the caller's.", default="any-zone", example="any-zone"
     )
@@ -215,12 +206,10 @@ class Service(Instance):
     )
     overrides: Names[Instance] = key(
         "What is different in a zone: any key of an instance.",
-        default=FrozenDict(),
+        default={},
         example={"c": {"work": {"mean": "24ms"}}},
     )
-    balancer: Balancer = key(
-        "How requests are spread over the instances.", default=Balancer(), example={"algorithm": "random"}
-    )
+    balancer: Balancer = key("How requests are spread over the instances.", default={}, example={"algorithm": "random"})
     calls: tuple[Call, ...] = key(
         "Calls made for each request, one after the other, after its own work.",
         default=(),

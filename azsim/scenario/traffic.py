@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Strict, Tag
 
-from azsim.base.units import parse_duration
 from azsim.scenario.fields import (
     COUNT_MAX,
     RETRY_ATTEMPTS_MAX,
@@ -37,7 +36,7 @@ class RatePoint(Model):
     at: Duration = key("When the rate changes, from the start of the run.", example="5min")
     rate: Rate = key("The rate from then on.", example="900/s")
     ramp: Duration = key(
-        "How long the rate takes to get there in a straight line, from `at` on.", default=0, example="30s"
+        "How long the rate takes to get there in a straight line, from `at` on.", default="0s", example="30s"
     )
 
 
@@ -69,8 +68,8 @@ class Backoff(Model):
     """How long a retry waits (R6): base x factor^(retry - 1), at most cap, drawn as `jitter` says."""
 
     base: Duration = key("The wait before the first retry.", example="50ms")
-    factor: PositiveNumber = key("What each further retry multiplies the wait by.", default=2.0, example=2)
-    cap: Duration = key("The longest wait.", default=parse_duration("20s"), example="20s")
+    factor: PositiveNumber = key("What each further retry multiplies the wait by.", default=2, example=2)
+    cap: Duration = key("The longest wait.", default="20s", example="20s")
     jitter: Jitter = key(
         "How the wait is drawn: `none` (exact), `full` (0 to the wait), `equal` (half to the whole) or "
         "`decorrelated` (base to three times the previous wait).",
@@ -89,10 +88,10 @@ class Budget(Model):
         example="token-bucket",
         unbuilt=dict.fromkeys(("ratio", "grpc", "client-throttling"), "kind: token-bucket"),
     )
-    capacity: Tokens = key("The most tokens the bucket holds.", default=500.0, example=500)
-    cost: Tokens = key("Tokens a retry takes; without enough of them there is no retry.", default=5.0, example=5)
+    capacity: Tokens = key("The most tokens the bucket holds.", default=500, example=500)
+    cost: Tokens = key("Tokens a retry takes; without enough of them there is no retry.", default=5, example=5)
     timeout_cost: Tokens = key("Tokens a retry takes after a timeout.", follows="cost", example=10)
-    deposit: Tokens = key("Tokens that come back as `deposit_on` says.", default=1.0, example=1)
+    deposit: Tokens = key("Tokens that come back as `deposit_on` says.", default=1, example=1)
     deposit_after_retry: Annotated[
         Annotated[Tokens, Tag("<number>")] | Annotated[Literal["cost"], Tag("<word>")],
         Discriminator(lambda value: "<word>" if isinstance(value, str) else "<number>"),
@@ -114,14 +113,14 @@ class Retry(Model):
         "The most attempts of a request, the first one included.", default=3, example=3
     )
     backoff: OrNone[Backoff] = key(
-        "The wait before a retry; `none` retries at once.", default=None, example={"base": "50ms", "jitter": "full"}
+        "The wait before a retry; `none` retries at once.", default="none", example={"base": "50ms", "jitter": "full"}
     )
     on: Annotated[tuple[Outcome, ...], Field(min_length=1)] = key(
         "The outcomes that are tried again (R4).", default=OUTCOMES, example=["timeout", "error"]
     )
     budget: OrNone[Budget] = key(
         "What limits the retries of one client process; `none` does not.",
-        default=None,
+        default="none",
         example={"kind": "token-bucket", "capacity": 500, "cost": 5},
     )
     preset: Unbuilt = unbuilt("A named policy of a product.", "retry: {attempts: 3, backoff: {base: 50ms}}")
@@ -149,16 +148,16 @@ class Population(Model):
         "Client processes; each has its own retry budget (R2).", default=1, example=100
     )
     timeout: OrNone[PositiveDuration] = key(
-        "How long an attempt may take from its send (R5).", default=None, example="1s"
+        "How long an attempt may take from its send (R5).", default="none", example="1s"
     )
     connect_timeout: OrNone[PositiveDuration] = key(
-        "How long an unreachable target is waited for; `none` waits for `timeout`.", default=None, example="300ms"
+        "How long an unreachable target is waited for; `none` waits for `timeout`.", default="none", example="300ms"
     )
     deadline: OrNone[PositiveDuration] = key(
-        "How long a request may take, retries and all.", default=None, example="5s"
+        "How long a request may take, retries and all.", default="none", example="5s"
     )
     retry: OrNone[Retry] = key(
-        "How failed attempts are tried again.", default=None, example={"attempts": 3, "backoff": {"base": "50ms"}}
+        "How failed attempts are tried again.", default="none", example={"attempts": 3, "backoff": {"base": "50ms"}}
     )
     cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
     users: Unbuilt = unbuilt("Users who think between requests, instead of `rate`.", "rate: 1200/s")
