@@ -1,0 +1,190 @@
+"""What a span of a run is summed up by: the metrics of phases, segments and totals, of services, and the headroom (J5).
+
+Numbers here are as in a result: seconds, shares, None where there is nothing to divide by.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from azsim.base.units import SECOND_NS
+from azsim.dataplane.codes import Outcome
+from azsim.dataplane.layout import (
+    CAPACITY,
+    CPU,
+    DISPATCHED,
+    DROPPED,
+    IN_VIEW,
+    OFFERED,
+    OVERLOADED,
+    REFUSED,
+    SENT,
+    STARTED_ATTEMPTS,
+    STARTED_LATENCY,
+    STARTED_SUCCEEDED,
+    STRESS,
+    USEFUL,
+    WASTED,
+    Plan,
+)
+from azsim.policy.balancing import fails_open
+from azsim.policy.cpu import VIRTUAL_PER_NS
+from azsim.simulation.series import PERMILLES, Block, Floats, Seconds
+
+COVERING_ZONE_COLUMNS = (CPU, STRESS)
+
+
+def number(value: float) -> float | None:
+    """A float as results hold it: nine decimals, None where it is not finite."""
+    return round(float(value), 9) if math.isfinite(value) else None
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """part / whole; None where there is no whole."""
+    return number(part / whole) if whole else None
+
+
+def cores(plan: Plan) -> Floats:
+    """Cores as configured, by service and zone: (S, Z)."""
+    found = np.zeros((len(plan.services), len(plan.zones)))
+    np.add.at(found, (plan.instances["service"], plan.instances["zone"]), plan.instances["cores"])
+    return found
+
+
+def utilisations(plan: Plan, block: Block) -> dict[tuple[int, int], float]:
+    """Application and stress CPU per core time as configured, of each (service, zone) that has instances."""
+    core_time = cores(plan) * float((block.end_ns - block.start_ns) * VIRTUAL_PER_NS)
+    busy = block.zones[..., CPU] + block.zones[..., STRESS]
+    return {
+        (s, z): float(busy[s, z] / core_time[s, z])
+        for s in range(len(plan.services))
+        for z in range(len(plan.zones))
+        if core_time[s, z] > 0
+    }
+
+
+def metrics(plan: Plan, block: Block) -> dict[str, Any]:
+    """The metrics of a phase. Requests are those that started in it; CPU time is what was spent in it."""
+    offered, attempts = block.total(OFFERED), block.total(STARTED_ATTEMPTS)
+    succeeded, failed = block.total(STARTED_SUCCEEDED), int(block.failed.sum())
+    length_ns = block.end_ns - block.start_ns
+    useful, wasted = int(block.services[:, USEFUL].sum()), int(block.services[:, WASTED].sum())
+    busy = int((block.zones[..., CPU] + block.zones[..., STRESS]).sum())
+    latency: dict[str, float | None] = {
+        name: _seconds(block.percentile_s(permille)) for name, permille in PERMILLES.items()
+    }
+    latency["mean"] = ratio(block.total(STARTED_LATENCY) / SECOND_NS, succeeded)
+    return {
+        "offered": offered,
+        "attempts": attempts,
+        "succeeded": succeeded,
+        "failed": {outcome.word: int(n) for outcome, n in zip(Outcome, block.failed, strict=True) if n},
+        "unresolved": offered - succeeded - failed,
+        "success": ratio(succeeded, succeeded + failed),
+        "goodput_per_s": ratio(succeeded * SECOND_NS, length_ns),
+        "amplification": ratio(attempts, offered),
+        "latency_s": latency,
+        **{
+            f"latency_all_{name}_s": _seconds(block.percentile_s(permille, with_failed=True))
+            for name, permille in PERMILLES.items()
+        },
+        "wasted_share": ratio(wasted, useful + wasted),
+        "utilisation": ratio(busy, float(cores(plan).sum()) * length_ns * VIRTUAL_PER_NS),
+    }
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else number(value)
+
+
+def busiest_zone(plan: Plan, block: Block) -> dict[str, Any]:
+    """Where CPU was scarcest: the zone and service of the highest utilisation; at a tie the first as listed."""
+    found = utilisations(plan, block)
+    service, zone = max(found, key=lambda key: found[key])
+    return {
+        "zone": plan.zones[zone],
+        "service": plan.service_names[service],
+        "utilisation": number(found[service, zone]),
+    }
+
+
+def services(plan: Plan, block: Block) -> dict[str, dict[str, Any]]:
+    """Each service over a span: attempts that arrived, what became of its CPU time, utilisation by zone."""
+    offered = block.total(OFFERED)
+    found = utilisations(plan, block)
+    by_cores = cores(plan)
+    result = {}
+    for s, name in enumerate(plan.service_names):
+        row = block.services[s]
+        spent = int(row[USEFUL] + row[WASTED])
+        utilisation = {zone: number(found.get((s, z), math.nan)) for z, zone in enumerate(plan.zones)}
+        busy = sum(found.get((s, z), 0.0) * float(by_cores[s, z]) for z in range(len(plan.zones)))
+        result[name] = {
+            "attempts": int(row[SENT]),
+            "dispatched": int(row[DISPATCHED]),
+            "amplification": ratio(int(row[SENT]), offered),
+            "overloads": int(row[OVERLOADED]),
+            "refused": int(row[REFUSED]),
+            "dropped": int(row[DROPPED]),
+            "useful_share": ratio(int(row[USEFUL]), spent),
+            "wasted_share": ratio(int(row[WASTED]), spent),
+            "utilisation": utilisation,
+            "utilisation_all": ratio(busy, float(by_cores[s].sum())),
+        }
+    return result
+
+
+def mean_work_ns(plan: Plan) -> Floats:
+    """Mean work of an attempt at each service, over its instances, ns of one core: (S,)."""
+    return np.array(
+        [plan.instances["work_mean_ns"][plan.instances["service"] == s].mean() for s in range(len(plan.services))]
+    )
+
+
+def capacity_cores(plan: Plan, seconds: Seconds) -> Floats:
+    """Cores that each service's balancer sends to, at the end of each second: those in view, or all of them while it
+    fails open (B4): (N, S).
+    """
+    in_view = seconds.zones[..., IN_VIEW].sum(axis=2)
+    capacity: Floats = seconds.zones[..., CAPACITY].sum(axis=2) / 1000.0
+    whole = cores(plan).sum(axis=1)
+    for s, service in enumerate(plan.services):
+        below, total = float(service["fail_open_below"]), int(service["instances_count"])
+        for healthy in np.unique(in_view[:, s]):
+            if fails_open(int(healthy), total, below):
+                capacity[in_view[:, s] == healthy, s] = whole[s]
+    return capacity
+
+
+def headroom(plan: Plan, seconds: Seconds, window_s: int, first_s: int) -> Floats:
+    """1 - (work arriving in the window / capacity in view), for the window that ends with each second (J5): (N, S).
+
+    Not a number before the first whole window after `first_s`, minus infinity where work meets no capacity.
+    """
+    sent = seconds.services[:, :, SENT]
+    needed_ns = sent * mean_work_ns(plan)[None, :]
+    given_ns = capacity_cores(plan, seconds) * seconds.duration_ns[:, None]
+    found = np.full(sent.shape, np.nan)
+    for i in range(first_s + window_s - 1, len(seconds)):
+        needed = needed_ns[i - window_s + 1 : i + 1].sum(axis=0)
+        given = given_ns[i - window_s + 1 : i + 1].sum(axis=0)
+        for s in range(len(needed)):
+            if given[s] > 0:
+                found[i, s] = 1.0 - needed[s] / given[s]
+            else:
+                found[i, s] = -math.inf if needed[s] > 0 else 1.0
+    return found
+
+
+def least_headroom(plan: Plan, found: Floats) -> dict[str, Any]:
+    """The least of a headroom, the end of the window in which it was, and the service; None where never computed.
+
+    `min` is None, too, where attempts met no capacity at all: no number says how much was missing.
+    """
+    if not np.isfinite(found).any() and not np.isneginf(found).any():
+        return {"min": None, "at_s": None, "service": None}
+    i, s = np.unravel_index(int(np.argmin(np.where(np.isnan(found), np.inf, found))), found.shape)
+    return {"min": number(found[i, s]), "at_s": int(i) + 1, "service": plan.service_names[int(s)]}

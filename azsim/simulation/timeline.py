@@ -1,0 +1,79 @@
+"""The timeline of a result: one value a second, plain lists under the names that results have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from azsim.dataplane.codes import Outcome
+from azsim.dataplane.layout import (
+    ATTEMPTS,
+    CPU,
+    IN_VIEW,
+    OFFERED,
+    QUEUED,
+    SENT,
+    STRESS,
+    SUCCEEDED,
+    TIMEOUTS,
+    UP,
+    USEFUL,
+    WASTED,
+    Plan,
+    Recording,
+)
+from azsim.policy.cpu import VIRTUAL_PER_NS
+from azsim.simulation.metrics import cores, number
+from azsim.simulation.series import PERMILLES, Floats, Seconds, failed_per_second, second_percentiles_s
+
+
+def timeline(plan: Plan, recording: Recording, seconds: Seconds, headroom: Floats) -> dict[str, Any]:
+    """Everything by seconds; entry i is about [t_s[i], t_s[i] + 1), instances, views and queues at its end.
+
+    `headroom`: (N, S), as `metrics.headroom` gives it.
+    """
+    populations = seconds.populations.sum(axis=1)
+    failed = failed_per_second(seconds)
+    return {
+        "t_s": list(range(len(seconds))),
+        "offered": populations[:, OFFERED].tolist(),
+        "attempts": populations[:, ATTEMPTS].tolist(),
+        "succeeded": populations[:, SUCCEEDED].tolist(),
+        "failed": failed.sum(axis=1).tolist(),
+        "failed_by": {outcome.word: failed[:, outcome].tolist() for outcome in Outcome if failed[:, outcome].any()},
+        "timeouts": populations[:, TIMEOUTS].tolist(),
+        "latency_p50_s": _numbers(second_percentiles_s(recording, PERMILLES["p50"])),
+        "latency_p99_s": _numbers(second_percentiles_s(recording, PERMILLES["p99"])),
+        "services": {name: _service(plan, seconds, s, headroom[:, s]) for s, name in enumerate(plan.service_names)},
+    }
+
+
+def _service(plan: Plan, seconds: Seconds, s: int, headroom: Floats) -> dict[str, Any]:
+    zones = seconds.zones[:, s]
+    core_time = cores(plan)[s][None, :] * (seconds.duration_ns[:, None] * VIRTUAL_PER_NS)
+    utilisation = _quotient(zones[..., CPU] + zones[..., STRESS], core_time)
+    ended = seconds.services[:, s, USEFUL] + seconds.services[:, s, WASTED]
+
+    def by_zone(values: npt.NDArray[Any]) -> dict[str, Any]:
+        return {zone: values[:, z].tolist() for z, zone in enumerate(plan.zones)}
+
+    return {
+        "attempts": seconds.services[:, s, SENT].tolist(),
+        "instances": by_zone(zones[..., UP]),
+        "healthy_view": by_zone(zones[..., IN_VIEW]),
+        "utilisation": {zone: _numbers(utilisation[:, z]) for z, zone in enumerate(plan.zones)},
+        "queue": by_zone(zones[..., QUEUED]),
+        "wasted_share": _numbers(_quotient(seconds.services[:, s, WASTED], ended)),
+        "headroom": _numbers(headroom),
+    }
+
+
+def _quotient(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> Floats:
+    found: Floats = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    return found
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    return [number(value) for value in values.tolist()]
