@@ -1,0 +1,8 @@
+"""The readable twin of the kernel: the rules D1-D34 of docs/model.md as SimPy processes and plain objects.
+
+Read it in this order: clock, network, cpu, instance, balancer, call, population, prober, engine.
+"""
+
+from azsim.dataplane.reference.engine import Reference
+
+__all__ = ["Reference"]

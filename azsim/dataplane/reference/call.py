@@ -1,0 +1,249 @@
+"""A call: one attempt after another until one succeeds or the policy gives up (D3-D6, D12-D15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import simpy
+
+from azsim.base.seeds import JITTER, key_hash
+from azsim.dataplane import layout
+from azsim.dataplane.codes import INFINITE, Kind, Outcome
+from azsim.dataplane.reference.clock import Key
+from azsim.dataplane.reference.hop import Hop
+from azsim.dataplane.reference.network import Dispatch, Host
+from azsim.policy.retry import backoff
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """An attempt whose outcome is not known yet, and the dispatch of it that the caller waits for."""
+
+    number: int  # from 1
+    sent_ns: int
+    expiry_ns: int
+    dispatch: Dispatch
+
+
+class Call:
+    """One request of a client, or one call of a job, over one hop.
+
+    place, client: where the caller is, and the number of its client process; host: the calling instance, None for a
+    client; ended: hears the outcome. `attempt` is the attempt in flight, None while backing off.
+    """
+
+    def __init__(
+        self,
+        hop: Hop,
+        request: int,
+        path: int,
+        place: int,
+        client: int,
+        host: Host | None,
+        ended: Callable[[Outcome], None],
+    ) -> None:
+        self.hop = hop
+        self.host = host
+        self.attempt: Attempt | None = None
+        self._request = request
+        self._path = path
+        self._place = place
+        self._client = client
+        self._ended = ended
+        self._clock = hop.clock
+        self._ledger = hop.ledger
+        self._start_row = hop.ledger.row
+        deadline_ns = hop.row.deadline_ns
+        self._deadline_ns = hop.clock.now_ns + deadline_ns if deadline_ns < INFINITE else INFINITE
+        self._attempts = 0
+        self._backoff_ns = hop.row.backoff_base_ns  # the last one
+        self._paid = 0  # for the last retry
+        self._over = False
+        self._wake = hop.clock.event()
+        hop.clock.process(self._run())
+
+    def _run(self) -> Generator[simpy.Event, Any, None]:
+        """The life of the call (D4, D14, D15)."""
+        hop = self.hop
+        if hop.row.budget_on_request:
+            hop.deposit(self._client, hop.row.budget_deposit)
+        while True:
+            outcome = (yield self._wake) if self._send() else Outcome.NO_TARGET
+            self._ledger.attempt_ended(hop.number, hop.row.population, outcome)
+            if outcome is Outcome.OK:
+                self._deposit_for_success()
+                break
+            failure = self._failure(outcome)
+            if failure is not None:
+                outcome = failure
+                break
+            self._timer(self._clock.now_ns + self._backoff_ns, Kind.BACKOFF_END, self._tag(0), None, self._go_on)
+            yield self._wake
+        self._over = True
+        self._ended(outcome)
+
+    def _go_on(self, outcome: Outcome | None = None) -> None:
+        """Wake the call's process: it goes on at once."""
+        wake, self._wake = self._wake, self._clock.event()
+        wake.succeed(outcome)
+
+    def give_up(self) -> None:
+        """Wait for nothing any more (D27)."""
+        self._over = True
+        if self.attempt is not None:
+            self._ledger.attempt_ended(self.hop.number, self.hop.row.population, Outcome.CANCELLED)
+            self._stop_waiting(self.attempt)
+
+    def _tag(self, dispatch: int) -> int:
+        return 16 * self._attempts + dispatch
+
+    # Sending: the caller, then the balancer.
+
+    def _send(self) -> bool:
+        """Send the next attempt; False: there is no target for it (D4)."""
+        hop, now_ns = self.hop, self._clock.now_ns
+        self._attempts += 1
+        self._ledger.attempt_sent(hop.number, hop.row.service, hop.row.population, self._start_row)
+        expiry_ns = min(now_ns + hop.row.timeout_ns, self._deadline_ns)
+        target = self._choose(0, None)
+        if target is None:
+            return False
+        dispatch = self._dispatch_to(target, 0, expiry_ns)
+        self.attempt = Attempt(self._attempts, now_ns, expiry_ns, dispatch)
+        if expiry_ns < INFINITE:
+            self._timer(expiry_ns, Kind.TIMEOUT, self._tag(0), self.attempt, self._time_out)
+        self._launch(dispatch)
+        return True
+
+    def _choose(self, dispatch: int, excluded: Host | None) -> Host | None:
+        key = Key(self._request, self._path, self._tag(dispatch))
+        return self.hop.balancer.choose(bool(self.hop.row.same_zone), self._place, key, excluded)
+
+    def _dispatch_to(self, target: Host, dispatch: int, expiry_ns: int) -> Dispatch:
+        self.hop.balancer.outstanding[target] += 1
+        self._ledger.count(target.service, layout.DISPATCHED)
+        key = Key(self._request, self._path, self._tag(dispatch))
+        return Dispatch(key, self, target, self._place, expiry_ns)
+
+    def _launch(self, dispatch: Dispatch) -> None:
+        """Start the balancer's own wait and put the dispatch on its way (D5)."""
+        timeout_ns = self.hop.balancer.service.balancer_timeout_ns
+        if timeout_ns < INFINITE:
+            expiry_ns = self._clock.now_ns + timeout_ns
+            self._timer(expiry_ns, Kind.BALANCER_TIMEOUT, dispatch.key.tag, dispatch, self._balancer_times_out)
+        self.hop.network.send(dispatch, self.hop.row.connect_timeout_ns)
+
+    def lost(self, dispatch: Dispatch) -> None:
+        """A dispatch was lost: a connect timeout may tell, counted from the first dispatch's send (D6, D26)."""
+        attempt, connect_timeout_ns = self.attempt, self.hop.row.connect_timeout_ns
+        if attempt is None or attempt.dispatch is not dispatch or connect_timeout_ns >= INFINITE:
+            return
+        notice_ns = attempt.sent_ns + connect_timeout_ns
+        if notice_ns < attempt.expiry_ns:
+            at_ns = max(notice_ns, self._clock.now_ns)
+            self._timer(at_ns, Kind.CONNECT_TIMEOUT, dispatch.key.tag, dispatch, self._connect_times_out)
+
+    # What may happen to an attempt in flight.
+
+    def awaits(self, dispatch: Dispatch) -> bool:
+        """Whether an answer to this dispatch still finds its caller waiting (D12)."""
+        return self.attempt is not None and self.attempt.dispatch is dispatch
+
+    def answered(self, dispatch: Dispatch, outcome: Outcome) -> None:
+        """An answer is at the balancer, and perhaps at the caller (D12)."""
+        self._balancer_hears(outcome)
+
+    def _balancer_times_out(self) -> None:
+        self._balancer_hears(Outcome.TIMEOUT)
+
+    def _balancer_hears(self, outcome: Outcome) -> None:
+        attempt, service = self.attempt, self.hop.balancer.service
+        assert attempt is not None
+        dispatch = attempt.dispatch.key.tag % 16 + 1
+        if service.redispatch_on >> outcome & 1 and dispatch < service.redispatch_attempts:
+            target = self._choose(dispatch, attempt.dispatch.target)
+            if target is not None:
+                self.hop.balancer.outstanding[attempt.dispatch.target] -= 1
+                attempt.dispatch = self._dispatch_to(target, dispatch, attempt.expiry_ns)
+                self._launch(attempt.dispatch)
+                return
+        self._attempt_ends(outcome)
+
+    def _time_out(self) -> None:
+        """The caller's own timeout (D13)."""
+        assert self.attempt is not None
+        if self.hop.row.cancel:
+            self.hop.network.cancel(self.attempt.dispatch)
+        self._attempt_ends(Outcome.TIMEOUT)
+
+    def _connect_times_out(self) -> None:
+        self._attempt_ends(Outcome.TIMEOUT)
+
+    def _attempt_ends(self, outcome: Outcome) -> None:
+        assert self.attempt is not None
+        self._stop_waiting(self.attempt)
+        self._go_on(outcome)
+
+    def _stop_waiting(self, attempt: Attempt) -> None:
+        self.hop.balancer.outstanding[attempt.dispatch.target] -= 1
+        self.attempt = None
+
+    def _timer(
+        self, t_ns: int, kind: Kind, tag: int, subject: Attempt | Dispatch | None, act: Callable[[], None]
+    ) -> None:
+        """Let something happen to the call at t_ns, if its subject is still waited for then.
+
+        subject: the attempt or the dispatch in flight, None for a back-off. On a paused host it waits (D17, D25).
+        """
+        key = Key(self._request, self._path, tag)
+
+        def ring() -> None:
+            attempt = self.attempt
+            stands = subject is attempt or (attempt is not None and subject is attempt.dispatch)
+            if self._over or not stands:
+                return
+            if self.host is not None and self.host.paused:
+                self.host.park(kind, key, ring)
+            else:
+                act()
+
+        self._clock.at(t_ns, kind, key, ring)
+
+    # The policy: what follows from an attempt's outcome.
+
+    def _failure(self, outcome: Outcome) -> Outcome | None:
+        """What the call fails with after a failed attempt, None: it is retried after `_backoff_ns` (D15)."""
+        row, now_ns = self.hop.row, self._clock.now_ns
+        if now_ns >= self._deadline_ns:
+            return Outcome.DEADLINE
+        if not row.retry_on >> outcome & 1 or self._attempts >= row.attempts or not self.hop.retries_on:
+            return outcome
+        self._backoff_ns = backoff(
+            row.backoff,
+            row.backoff_base_ns,
+            row.backoff_factor,
+            row.backoff_cap_ns,
+            self._attempts,
+            self._backoff_ns,
+            key_hash(self.hop.run_key, self._request, self._path, self._tag(0), JITTER),
+        )
+        if now_ns + self._backoff_ns >= self._deadline_ns:
+            return Outcome.DEADLINE
+        cost = row.budget_timeout_cost if outcome is Outcome.TIMEOUT else row.budget_cost
+        if not self.hop.pay(self._client, cost):
+            return Outcome.BUDGET_EXHAUSTED
+        self._paid = cost
+        return None
+
+    def _deposit_for_success(self) -> None:
+        """D14, D33."""
+        row = self.hop.row
+        if row.budget_on_request:
+            return
+        if self._attempts == 1:
+            amount = row.budget_deposit
+        else:
+            amount = self._paid if row.budget_deposit_after_retry < 0 else row.budget_deposit_after_retry
+        self.hop.deposit(self._client, amount)

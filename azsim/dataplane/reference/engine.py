@@ -1,0 +1,244 @@
+"""The reference data plane: builds the world of a plan, lets it run, and acts on it (protocol.DataPlane)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from azsim.base.errors import InternalError
+from azsim.dataplane import layout
+from azsim.dataplane.codes import InstanceState, Kind, Reason
+from azsim.dataplane.layout import Int64s, Plan, Recording, Records
+from azsim.dataplane.protocol import Notice
+from azsim.dataplane.reference.balancer import Balancer
+from azsim.dataplane.reference.call import Call
+from azsim.dataplane.reference.clock import Clock
+from azsim.dataplane.reference.conservation import (
+    check_attempts,
+    check_budgets,
+    check_cpu,
+    check_instances,
+    check_requests,
+    check_targets,
+)
+from azsim.dataplane.reference.hop import Hop
+from azsim.dataplane.reference.instance import Instance
+from azsim.dataplane.reference.ledger import Ledger
+from azsim.dataplane.reference.network import Host, Network
+from azsim.dataplane.reference.population import Population
+from azsim.dataplane.reference.prober import Prober
+
+
+def _rows(table: Records) -> list[Any]:
+    """The rows of a table as plain objects with plain numbers."""
+    names = table.dtype.names or ()
+    return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in table.tolist()]
+
+
+class Reference:
+    """The world of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._now_ns = 0
+        self._notices: list[Notice] = []
+        self._clock = clock = Clock()
+        self._ledger = ledger = Ledger(plan)
+        self._network = network = Network(plan, clock, ledger)
+        services, populations = _rows(plan.services), _rows(plan.populations)
+        outside = len(plan.zones)
+        self._instances = [
+            Instance(plan, number, row, services[row.service], clock, network, ledger)
+            for number, row in enumerate(_rows(plan.instances))
+        ]
+        self._balancers = [Balancer(plan.key, service, self._instances_of(service), outside) for service in services]
+        tokens = [0] * plan.buckets
+        self._hops = [
+            Hop(
+                number,
+                row,
+                populations[row.population].clients if row.caller < 0 else services[row.caller].instances_count,
+                plan.key,
+                self._balancers[row.service],
+                clock,
+                network,
+                ledger,
+                tokens,
+            )
+            for number, row in enumerate(_rows(plan.hops))
+        ]
+        for instance in self._instances:
+            service = services[instance.service]
+            instance.outgoing = self._hops[service.calls_first : service.calls_first + service.calls_count]
+        segments, places = _rows(plan.segments), _rows(plan.places)
+        self._populations = [
+            Population(
+                number,
+                row.clients,
+                segments[row.segments_first : row.segments_first + row.segments_count],
+                places[row.places_first : row.places_first + row.places_count],
+                plan.epoch,
+                self._hops[row.hop],
+                clock,
+                ledger,
+            )
+            for number, row in enumerate(populations)
+        ]
+        self._probers = [
+            Prober(plan.key, instance, services[instance.service], outside, clock, network, self._health_flipped)
+            for instance in self._instances
+            if services[instance.service].health
+        ]
+        self._starts_ns = [0]
+        self._cuts: list[Int64s] = []
+        self._used = [(0, 0)] * len(self._instances)  # CPU readings at the last cut
+
+    def _instances_of(self, service: Any) -> list[Instance]:
+        return self._instances[service.instances_first : service.instances_first + service.instances_count]
+
+    def _health_flipped(self, target: Host, healthy: bool) -> None:
+        self._notices.append(Notice(self._clock.now_ns, target.number, healthy))
+
+    # Time.
+
+    @property
+    def plan(self) -> Plan:
+        """The tables this data plane runs on."""
+        return self._plan
+
+    @property
+    def now_ns(self) -> int:
+        """The instant reached."""
+        return self._now_ns
+
+    def advance(self, until_ns: int) -> Reason:
+        """Let all events before `until_ns` happen, or stop after the data of an instant that raised a notice."""
+        if until_ns < self._now_ns:
+            raise InternalError(f"asked to advance to {until_ns} ns, which is before {self._now_ns} ns")
+        clock, known = self._clock, len(self._notices)
+        end_ns = until_ns
+        while clock.peek() < end_ns:
+            clock.step()
+            if len(self._notices) > known:
+                end_ns = min(end_ns, clock.now_ns + 1)
+        noticed = len(self._notices) > known
+        self._now_ns = end_ns - 1 if noticed else until_ns
+        # The clock stands at the first instant whose data has not happened: there control acts (D23).
+        clock.pass_to(max(clock.now_ns, end_ns))
+        return Reason.NOTICE if noticed else Reason.REACHED
+
+    def take_notices(self) -> list[Notice]:
+        """The notices raised since last asked."""
+        taken, self._notices = self._notices, []
+        return taken
+
+    # Control.
+
+    def set_view(self, instance: int, healthy: bool) -> None:
+        """What the balancer holds of a target (D19)."""
+        target = self._instances[instance]
+        self._balancers[target.service].set_view(target, healthy)
+
+    def set_instance_state(self, instance: int, state: InstanceState, backlog: int) -> None:
+        """Change what an instance is (D17)."""
+        self._instances[instance].set_state(state, backlog)
+
+    def set_stress(self, instance: int, threads: float, load: float, competition: int) -> None:
+        """CPU stressors of an instance (I3)."""
+        self._instances[instance].cpu.set_stress(threads, load, competition)
+
+    def set_link(self, place_a: int, place_b: int, cut: bool) -> None:
+        """Cut or mend a link, both ways."""
+        self._network.set_link(place_a, place_b, cut)
+
+    def set_latency(self, instance: int, add_ns: int) -> None:
+        """What packets to this instance take longer."""
+        self._instances[instance].latency_ns = add_ns
+
+    def set_error_share(self, instance: int, share: float) -> None:
+        """The share of jobs that fail at their start (D9)."""
+        self._instances[instance].error_share = share
+
+    def set_rate_factor(self, population: int, factor: float) -> None:
+        """Multiply a population's rate (D31)."""
+        self._populations[population].set_factor(factor)
+
+    def set_retries(self, on: bool) -> None:
+        """Whether failed attempts are retried at all (D15)."""
+        for hop in self._hops:
+            hop.retries_on = on
+
+    def reset(self) -> None:
+        """Let every call, job and packet vanish (D22)."""
+        self._clock.keep_only((Kind.REQUEST_ARRIVAL, Kind.PROBE_SEND))
+        for population in self._populations:
+            population.give_up()
+        for instance in self._instances:
+            instance.empty(reset=False)
+        self._ledger.waste_unsettled()
+        for prober in self._probers:
+            prober.drop_probe()
+
+    # Results.
+
+    def ended(self) -> tuple[int, int]:
+        """Requests that have succeeded and that have failed so far."""
+        return self._ledger.succeeded, self._ledger.failed
+
+    def cut_row(self) -> int:
+        """End the current row here and begin the next; its number."""
+        self._read_zones()
+        self._starts_ns.append(self._clock.now_ns)
+        return self._ledger.open_row()
+
+    def _read_zones(self) -> None:
+        """Write the current row of Recording.zones; no clock is moved by it (O3)."""
+        plan = self._plan
+        cut = np.zeros((len(plan.services), len(plan.zones), layout.ZONE_COLUMNS), np.int64)
+        for number, instance in enumerate(self._instances):
+            row = cut[instance.service, instance.zone]
+            application, stress = instance.cpu.reading()
+            before = self._used[number]
+            self._used[number] = application, stress
+            row[layout.CPU] += application - before[0]
+            row[layout.STRESS] += stress - before[1]
+            row[layout.QUEUED] += instance.waiting
+            row[layout.IN_SERVICE] += instance.in_service
+            row[layout.UP] += instance.state is InstanceState.UP
+            if self._balancers[instance.service].in_view[instance]:
+                row[layout.IN_VIEW] += 1
+                row[layout.CAPACITY] += int(1000.0 * instance.full_cores)
+        self._cuts.append(cut)
+
+    def finish(self) -> Recording:
+        """End the last row and hand over the recording."""
+        self._read_zones()
+        recording = self._ledger.recording()
+        recording.start_ns[:] = self._starts_ns
+        recording.end_ns = self._clock.now_ns
+        recording.zones[:] = self._cuts
+        recording.in_flight[:] = [len(population.calls) for population in self._populations]
+        for call in self._calls():
+            recording.attempts_in_flight[call.hop.number] += call.attempt is not None
+        recording.cpu_in_progress = self._cpu_in_progress()
+        return recording
+
+    def _calls(self) -> Iterator[Call]:
+        of_clients = (population.calls for population in self._populations)
+        return chain(*of_clients, *(instance.calls for instance in self._instances))
+
+    def _cpu_in_progress(self) -> int:
+        return sum(self._ledger.unsettled) + sum(instance.cpu.in_progress() for instance in self._instances)
+
+    def check(self) -> None:
+        """Assert conservation and the bounds of queues, slots and buckets at this instant."""
+        check_requests(self._ledger, self._populations)
+        check_attempts(self._ledger, self._hops, list(self._calls()))
+        check_targets(self._balancers, list(self._calls()))
+        check_instances(self._instances)
+        check_cpu(self._ledger, self._instances, self._cpu_in_progress())
+        check_budgets(self._hops)

@@ -1,0 +1,281 @@
+"""One instance: queue, slots, the jobs in them, and what it is to its callers (D7-D10, D13, D17)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from typing import Any
+
+from azsim.base.seeds import ERROR, PATH, key_hash
+from azsim.dataplane import layout
+from azsim.dataplane.codes import InstanceState, Kind, Outcome
+from azsim.dataplane.layout import Plan
+from azsim.dataplane.reference.call import Call
+from azsim.dataplane.reference.clock import Clock, Key
+from azsim.dataplane.reference.cpu import SharedCpu
+from azsim.dataplane.reference.hop import Hop
+from azsim.dataplane.reference.ledger import Ledger
+from azsim.dataplane.reference.network import Action, Dispatch, Network
+from azsim.policy.cpu import VIRTUAL_PER_NS
+from azsim.policy.distributions import sample_work, unit
+
+
+class Stage(Enum):
+    """Where a job is."""
+
+    WAITING = auto()
+    ON_CPU = auto()
+    CALLING = auto()
+
+
+class Job:
+    """What an instance does for one dispatch: its work, then its calls."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self.dispatch = dispatch
+        self.stage = Stage.WAITING
+        self.fails = False
+        self.cpu = 0  # used, 2^-10 ns
+        self.calls_made = 0
+        self.call: Call | None = None
+
+
+class Instance:
+    """An instance of a service. `row` is its row of Plan.instances; `outgoing`, its operation's calls, is set later."""
+
+    def __init__(
+        self, plan: Plan, number: int, row: Any, service: Any, clock: Clock, network: Network, ledger: Ledger
+    ) -> None:
+        self.number = number
+        self.service: int = row.service
+        self.zone: int = row.zone
+        self.client: int = number - service.instances_first  # its number as a client process of its own calls
+        self.latency_ns = 0
+        self.error_share = 0.0
+        self.state = InstanceState.UP
+        self.outgoing: Sequence[Hop] = ()
+        self.cpu = SharedCpu(clock, row.cores, self._completed)
+        self.in_service = 0
+        self._plan = plan
+        self._row = row
+        self._probes_wait = bool(service.probe_queue)
+        self._clock = clock
+        self._network = network
+        self._ledger = ledger
+        self._jobs: dict[Key, Job] = {}
+        self._queue: deque[Job] = deque()  # the left end is taken next
+        self._backlog: deque[Dispatch] = deque()
+        self._backlog_places = 0
+        self._parked: list[tuple[Kind, Key, Action]] = []
+
+    @property
+    def paused(self) -> bool:
+        """Whether its process is stopped."""
+        return self.state is InstanceState.PAUSED
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for a slot, the backlog included."""
+        return len(self._queue) + len(self._backlog)
+
+    @property
+    def full_cores(self) -> float:
+        """Cores that it would get with all slots busy."""
+        return self.cpu.capacity(self._row.slots)
+
+    @property
+    def calls(self) -> Iterator[Call]:
+        """The calls its jobs wait for."""
+        return (job.call for job in self._jobs.values() if job.call is not None)
+
+    def check(self) -> str:
+        """What does not add up here; empty: all does."""
+        stages = [job.stage for job in self._jobs.values()]
+        if self.in_service != len(stages) - stages.count(Stage.WAITING):
+            return f"{self.in_service} slots are taken, {len(stages)} jobs are there, {len(self._queue)} of them wait"
+        if len(self._queue) != stages.count(Stage.WAITING):
+            return f"{len(self._queue)} queue places are taken for {stages.count(Stage.WAITING)} jobs"
+        if self.in_service > self._row.slots or len(self._queue) > self._row.queue:
+            return f"{self.in_service} jobs in service and {len(self._queue)} waiting are too many"
+        if self._queue and self.in_service < self._row.slots:
+            return "jobs wait beside a free slot"
+        if self.cpu.jobs != stages.count(Stage.ON_CPU):
+            return f"{self.cpu.jobs} jobs are on the CPU, not {stages.count(Stage.ON_CPU)}"
+        if self.state in (InstanceState.CRASHED, InstanceState.DEAD) and (stages or self._backlog or self._parked):
+            return "it is gone and holds something"
+        if self.state is InstanceState.UP and (self._backlog or self._parked):
+            return "it is up and has a backlog"
+        return ""
+
+    def receive(self, dispatch: Dispatch) -> bool:
+        """Take in what was delivered; False: it is lost (D7)."""
+        if self.state is InstanceState.DEAD:
+            return False
+        if self.state is InstanceState.CRASHED:
+            self._ledger.count(self.service, layout.REFUSED)
+            self._network.answer(dispatch, Outcome.REFUSED)
+        elif self.state is InstanceState.PAUSED:
+            if len(self._backlog) >= self._backlog_places:
+                return False
+            self._backlog.append(dispatch)
+        else:
+            self._admit(dispatch)
+        return True
+
+    def _admit(self, dispatch: Dispatch) -> None:
+        """A free slot, else a queue place, else the answer `overload` (D8)."""
+        if dispatch.is_probe and not self._probes_wait:
+            self._network.answer(dispatch, Outcome.ERROR if self._draws_error(dispatch.key) else Outcome.OK)
+            return
+        job = Job(dispatch)
+        if self.in_service < self._row.slots:
+            self._start(job)
+        elif len(self._queue) < self._row.queue:
+            self._jobs[dispatch.key] = job
+            if self._row.lifo:
+                self._queue.appendleft(job)
+            else:
+                self._queue.append(job)
+        else:
+            self._ledger.count(self.service, layout.OVERLOADED)
+            self._network.answer(dispatch, Outcome.OVERLOAD)
+
+    def _draws_error(self, key: Key) -> bool:
+        return self.error_share > 0.0 and unit(key_hash(self._plan.key, *key, ERROR)) < self.error_share
+
+    def _start(self, job: Job) -> None:
+        """A job takes a slot and goes on the CPU (D9)."""
+        key, row = job.dispatch.key, self._row
+        self.in_service += 1
+        self._ledger.count(self.service, layout.STARTED)
+        self._jobs[key] = job
+        job.stage = Stage.ON_CPU
+        job.fails = self._draws_error(key)
+        work_ns = 0
+        if not job.fails and not job.dispatch.is_probe:
+            work_ns = sample_work(
+                row.work,
+                row.work_a,
+                row.work_b,
+                self._plan.work_table,
+                row.table_first,
+                row.table_count,
+                self._plan.key,
+                *key,
+            )
+        self.cpu.join(key, work_ns * VIRTUAL_PER_NS)
+
+    def _completed(self, key: Key, cpu: int) -> None:
+        """A job's work is done: its calls come next (D10)."""
+        job = self._jobs[key]
+        job.cpu = cpu
+        self._ledger.spent(self.service, cpu)
+        if job.fails:
+            self._end(job, Outcome.ERROR)
+        else:
+            self._call_or_end(job)
+
+    def _call_or_end(self, job: Job) -> None:
+        if job.dispatch.is_probe or job.calls_made == len(self.outgoing):
+            self._end(job, Outcome.OK)
+            return
+        hop = self.outgoing[job.calls_made]
+        request, path, tag = job.dispatch.key
+        child_path = key_hash(self._plan.key, request, path, tag * 64 + job.calls_made, PATH)
+        job.calls_made += 1
+        job.stage = Stage.CALLING
+        job.call = Call(
+            hop, request, child_path, self.zone, self.client, self, lambda outcome: self._call_ended(job, outcome)
+        )
+
+    def _call_ended(self, job: Job, outcome: Outcome) -> None:
+        job.call = None
+        if outcome is Outcome.OK:
+            self._call_or_end(job)
+        else:
+            self._end(job, Outcome.ERROR)  # D15
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        del self._jobs[job.dispatch.key]
+        self._free_slot()
+        self._network.answer(job.dispatch, outcome, job.cpu)
+
+    def _free_slot(self) -> None:
+        self.in_service -= 1
+        while self._queue:
+            job = self._queue.popleft()
+            if not self._row.drop_expired or job.dispatch.expiry_ns > self._clock.now_ns:
+                self._start(job)
+                return
+            del self._jobs[job.dispatch.key]
+            self._ledger.count(self.service, layout.DROPPED)
+
+    def cancel(self, dispatch: Dispatch) -> None:
+        """The caller of a dispatch has gone and says so (D13)."""
+        job = self._jobs.get(dispatch.key)
+        if self.paused or job is None:
+            return
+        del self._jobs[dispatch.key]
+        if job.stage is Stage.WAITING:
+            self._queue.remove(job)
+            return
+        self._abandon(job)
+        self._ledger.settle(self.service, job.cpu, useful=False)
+        self._free_slot()
+
+    def _abandon(self, job: Job) -> None:
+        """Stop a job in service where it stands."""
+        if job.stage is Stage.ON_CPU:
+            job.cpu = self.cpu.leave(job.dispatch.key)
+            self._ledger.spent(self.service, job.cpu)
+        elif job.call is not None:
+            job.call.give_up()
+            job.call = None
+
+    def set_state(self, state: InstanceState, backlog_places: int) -> None:
+        """Become up, paused, crashed or dead (D17)."""
+        if state is self.state:
+            return
+        resumes = self.paused and state is InstanceState.UP
+        self.state = state
+        self._backlog_places = backlog_places
+        if state is InstanceState.CRASHED or state is InstanceState.DEAD:
+            self.empty(reset=state is InstanceState.CRASHED)
+            for hop in self.outgoing:
+                hop.refill(self.client)
+        self.cpu.set_state(paused=self.paused, dead=state is InstanceState.DEAD)
+        if resumes:
+            self._resume()
+
+    def _resume(self) -> None:
+        backlog, self._backlog = self._backlog, deque()
+        for dispatch in backlog:
+            self._admit(dispatch)
+        parked, self._parked = self._parked, []
+        for kind, key, act in parked:
+            self._clock.at(self._clock.now_ns, kind, key, act)
+
+    def park(self, kind: Kind, key: Key, act: Action) -> None:
+        """Let an event of its own calls wait for the end of the pause (D17)."""
+        self._parked.append((kind, key, act))
+
+    def empty(self, reset: bool) -> None:
+        """All that it holds vanishes; with `reset` whoever waits for it gets that answer (D17)."""
+        gone = list(self._backlog)
+        self._backlog.clear()
+        for job in self._jobs.values():
+            self._abandon(job)
+            gone.append(job.dispatch)
+        cpu = {key: job.cpu for key, job in self._jobs.items()}
+        self._jobs.clear()
+        self._queue.clear()
+        self.in_service = 0
+        for dispatch in gone:
+            if reset:
+                self._network.answer(dispatch, Outcome.RESET, cpu.get(dispatch.key, 0))
+            else:
+                self._ledger.settle(self.service, cpu.get(dispatch.key, 0), useful=False)
+        parked, self._parked = self._parked, []
+        for _, _, act in parked:
+            act()  # its calls are given up: parked answers find nobody (D25)

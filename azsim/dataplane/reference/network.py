@@ -1,0 +1,128 @@
+"""Packets between callers and instances: what travels, how long, and what gets lost (D5-D7, D11, D13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from azsim.dataplane.codes import Kind, Outcome
+from azsim.dataplane.layout import Plan
+from azsim.dataplane.reference.clock import Clock, Key
+from azsim.dataplane.reference.ledger import Ledger
+
+Action = Callable[[], None]  # what happens at an event
+
+
+class Sender(Protocol):
+    """Who sends dispatches and gets their answers: a call, or the prober of a target."""
+
+    def lost(self, dispatch: Dispatch) -> None:
+        """The dispatch was lost on its way; nobody is told, but a connect timeout may stand now (D6)."""
+
+    def awaits(self, dispatch: Dispatch) -> bool:
+        """Whether an answer to this dispatch still finds somebody."""
+
+    def answered(self, dispatch: Dispatch, outcome: Outcome) -> None:
+        """The answer to an awaited dispatch is here (D12)."""
+
+    @property
+    def host(self) -> Host | None:
+        """The instance on which the sender runs, None for clients and probers."""
+
+
+class Host(Protocol):
+    """An instance, as the network and its callers see it."""
+
+    number: int
+    service: int
+    zone: int
+    latency_ns: int
+
+    @property
+    def paused(self) -> bool:
+        """Whether its process is stopped."""
+
+    def receive(self, dispatch: Dispatch) -> bool:
+        """Take a dispatch in (D7); False: it is lost."""
+
+    def cancel(self, dispatch: Dispatch) -> None:
+        """Drop the job of a dispatch, if it is there (D13)."""
+
+    def park(self, kind: Kind, key: Key, act: Action) -> None:
+        """Let an event of the instance's own calls wait for the end of the pause (D17)."""
+
+
+@dataclass(slots=True, eq=False)
+class Dispatch:
+    """One attempt (or probe) on its way to one target, and all that the target's side knows of it (D1, D5)."""
+
+    key: Key
+    sender: Sender
+    target: Host
+    place: int  # where the sender is
+    expiry_ns: int
+    is_probe: bool = False
+    delay_ns: int = 0
+
+
+class Network:
+    """Delays and cut links between places (zones, and outside as the last)."""
+
+    def __init__(self, plan: Plan, clock: Clock, ledger: Ledger) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._delay_ns: list[list[int]] = plan.delay_ns.tolist()
+        places = len(plan.zones) + 1
+        self._cut = [[False] * places for _ in range(places)]
+
+    def set_link(self, place_a: int, place_b: int, cut: bool) -> None:
+        """Cut or mend a link, both ways."""
+        self._cut[place_a][place_b] = self._cut[place_b][place_a] = cut
+
+    def send(self, dispatch: Dispatch, connect_timeout_ns: int) -> None:
+        """Put a dispatch on its way (D5)."""
+        target = dispatch.target
+        dispatch.delay_ns = self._delay_ns[dispatch.place][target.zone] + target.latency_ns
+        if self._cut[dispatch.place][target.zone] or dispatch.delay_ns > connect_timeout_ns:
+            dispatch.sender.lost(dispatch)
+            return
+        arrival_ns = self._clock.now_ns + dispatch.delay_ns
+        self._clock.at(arrival_ns, Kind.DELIVERY, dispatch.key, lambda: self._deliver(dispatch))
+
+    def _deliver(self, dispatch: Dispatch) -> None:
+        if self._cut[dispatch.place][dispatch.target.zone] or not dispatch.target.receive(dispatch):
+            dispatch.sender.lost(dispatch)
+
+    def answer(self, dispatch: Dispatch, outcome: Outcome, cpu: int = 0) -> None:
+        """Send the answer to a dispatch (D11); `cpu`: what its job has used."""
+        service, zone = dispatch.target.service, dispatch.target.zone
+        cut = self._cut[zone][dispatch.place]
+        if cut or outcome is not Outcome.OK:
+            self._ledger.settle(service, cpu, useful=False)  # D24
+            cpu = 0
+        if not cut:
+            arrival_ns = self._clock.now_ns + self._delay_ns[zone][dispatch.place]
+            self._clock.at(
+                arrival_ns, Kind.RESPONSE, dispatch.key, lambda: self._answer_arrives(dispatch, outcome, cpu)
+            )
+
+    def _answer_arrives(self, dispatch: Dispatch, outcome: Outcome, cpu: int) -> None:
+        sender, service = dispatch.sender, dispatch.target.service
+        if self._cut[dispatch.target.zone][dispatch.place] or not sender.awaits(dispatch):
+            self._ledger.settle(service, cpu, useful=False)
+        elif sender.host is not None and sender.host.paused:
+            sender.host.park(Kind.RESPONSE, dispatch.key, lambda: self._answer_arrives(dispatch, outcome, cpu))  # D25
+        else:
+            self._ledger.settle(service, cpu, useful=True)
+            sender.answered(dispatch, outcome)
+
+    def cancel(self, dispatch: Dispatch) -> None:
+        """Send a cancel after a dispatch, as long under way as that was (D13)."""
+        if not self._cut[dispatch.place][dispatch.target.zone]:
+            arrival_ns = self._clock.now_ns + dispatch.delay_ns
+            self._clock.at(arrival_ns, Kind.CANCEL, dispatch.key, lambda: self._cancel_arrives(dispatch))
+
+    def _cancel_arrives(self, dispatch: Dispatch) -> None:
+        if not self._cut[dispatch.place][dispatch.target.zone]:
+            dispatch.target.cancel(dispatch)

@@ -1,0 +1,110 @@
+"""Health sensing of one target from outside (D18, H1, H2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import simpy
+
+from azsim.base.seeds import PHASE, key_hash
+from azsim.dataplane.codes import INFINITE, Kind, Outcome
+from azsim.dataplane.reference.clock import Clock, Key
+from azsim.dataplane.reference.network import Dispatch, Host, Network
+from azsim.policy.distributions import unit
+from azsim.policy.thresholds import healthy_after_streak, streak_after
+
+
+class Prober:
+    """Sends probes to one target and keeps its sensed health; `flipped(target, healthy)` hears when that changes.
+
+    service: row of Plan.services; outside: the place it sends from.
+    """
+
+    host = None  # it runs on no instance
+
+    def __init__(
+        self,
+        run_key: int,
+        target: Host,
+        service: Any,
+        outside: int,
+        clock: Clock,
+        network: Network,
+        flipped: Callable[[Host, bool], None],
+    ) -> None:
+        if not service.after_answer and service.probe_timeout_ns > service.interval_ns:
+            raise ValueError("a fixed beat of probes needs a timeout of at most the interval")  # D30
+        self._run_key = run_key
+        self._target = target
+        self._service = service
+        self._outside = outside
+        self._clock = clock
+        self._network = network
+        self._flipped = flipped
+        self._healthy = True
+        self._streak = 0
+        self._probes = 0
+        self._in_flight: Dispatch | None = None
+        self._settled = clock.event()
+        clock.process(self._run())
+
+    def _run(self) -> Generator[simpy.Event, Any, None]:
+        service = self._service
+        t_ns = self._first_ns()
+        while True:
+            self._probes += 1
+            key = Key(-(self._target.number + 1), 0, 16 * self._probes)
+            yield self._clock.moment(t_ns, Kind.PROBE_SEND, key)
+            self._send(key)
+            if service.after_answer:
+                yield self._settled
+                t_ns = self._clock.now_ns
+            t_ns += service.interval_ns
+
+    def _first_ns(self) -> int:
+        if self._service.phase_ns >= 0:
+            return int(self._service.phase_ns)
+        bits = key_hash(self._run_key, -(self._target.number + 1), 0, 0, PHASE)
+        return int(unit(bits) * float(self._service.interval_ns))
+
+    def _send(self, key: Key) -> None:
+        expiry_ns = self._clock.now_ns + self._service.probe_timeout_ns
+        probe = Dispatch(key, self, self._target, self._outside, expiry_ns, is_probe=True)
+        self._in_flight = probe
+        self._clock.at(expiry_ns, Kind.PROBE_TIMEOUT, key, lambda: self._time_out(probe))
+        self._network.send(probe, connect_timeout_ns=INFINITE)
+
+    def lost(self, dispatch: Dispatch) -> None:
+        """Nobody is told: the probe's timeout will show it (D6)."""
+
+    def awaits(self, dispatch: Dispatch) -> bool:
+        """Whether this is the probe in flight."""
+        return self._in_flight is dispatch
+
+    def answered(self, dispatch: Dispatch, outcome: Outcome) -> None:
+        """A probe fails on any answer but ok."""
+        self._judge(outcome is Outcome.OK)
+
+    def _time_out(self, probe: Dispatch) -> None:
+        if self._in_flight is probe:
+            self._judge(False)
+
+    def _judge(self, passed: bool) -> None:
+        service = self._service
+        self._end_probe()
+        self._streak = streak_after(self._streak, passed)
+        healthy = healthy_after_streak(self._healthy, self._streak, service.unhealthy_after, service.healthy_after)
+        if healthy != self._healthy:
+            self._healthy = healthy
+            self._flipped(self._target, healthy)
+
+    def _end_probe(self) -> None:
+        self._in_flight = None
+        settled, self._settled = self._settled, self._clock.event()
+        settled.succeed()
+
+    def drop_probe(self) -> None:
+        """Forget the probe in flight: it counts as neither (D22, D30)."""
+        if self._in_flight is not None:
+            self._end_probe()

@@ -1,0 +1,328 @@
+"""Builds Plans for tests, straight from tables: every field has a default, every default is the simplest there is.
+
+Times are nanoseconds unless a name says otherwise. `plan(...)` takes what `population`, `service` and `call` describe:
+
+    plan = make_plan(
+        populations=[population("web", arrivals_ns=[1000, 2000], timeout_ns=500)],
+        services=[service("web", per_zone={"a": 1}, work_ns=100)],
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from azsim.base.seeds import run_key
+from azsim.dataplane.codes import INFINITE, Outcome
+from azsim.dataplane.layout import HOP, INSTANCE, PLACE, POPULATION, SEGMENT, SERVICE, Plan
+from azsim.policy.arrivals import UNITS_PER_NS, increment
+from azsim.policy.balancing import ROUND_ROBIN
+from azsim.policy.distributions import CONSTANT
+from azsim.policy.retry import AT_ONCE
+
+KEY = run_key(1)
+US = 1_000
+MS = 1_000_000
+S = 1_000_000_000
+
+Fields = dict[str, Any]
+
+HOP_DEFAULTS: Fields = {
+    "attempts": 1,
+    "timeout_ns": INFINITE,
+    "connect_timeout_ns": INFINITE,
+    "deadline_ns": INFINITE,
+    "retry_on": (),  # outcomes
+    "backoff": AT_ONCE,
+    "backoff_base_ns": 0,
+    "backoff_cap_ns": 0,
+    "backoff_factor": 1.0,
+    "cancel": 0,
+    "same_zone": 0,
+    "budget_capacity": None,  # thousandths of a token; None: no budget
+    "budget_cost": 0,
+    "budget_timeout_cost": 0,
+    "budget_deposit": 0,
+    "budget_deposit_after_retry": -1,
+    "budget_on_request": 0,
+}
+SERVICE_DEFAULTS: Fields = {
+    "algorithm": ROUND_ROBIN,
+    "cross_zone": 1,
+    "fail_open_below": 0.0,
+    "balancer_timeout_ns": INFINITE,
+    "redispatch_attempts": 1,
+    "redispatch_on": (),  # outcomes
+    "health": 0,
+    "unhealthy_after": 1,
+    "healthy_after": 1,
+    "probe_queue": 0,
+    "after_answer": 0,
+    "interval_ns": INFINITE,
+    "probe_timeout_ns": INFINITE,
+    "phase_ns": 0,
+    "propagation_ns": 0,
+}
+INSTANCE_DEFAULTS: Fields = {
+    "slots": 1,
+    "lifo": 0,
+    "drop_expired": 0,
+    "work": CONSTANT,
+    "work_a": 0.0,
+    "work_b": 0.0,
+    "table_first": 0,
+    "table_count": 0,
+    "work_mean_ns": 0.0,
+    "queue": INFINITE,
+    "cores": None,  # None: as many as slots
+}
+
+
+def outcomes(*words: Outcome) -> int:
+    """A set of outcomes as the bits of `retry_on` and `redispatch_on`."""
+    return sum(1 << outcome for outcome in set(words))
+
+
+def _with(defaults: Fields, given: Fields) -> Fields:
+    unknown = set(given) - set(defaults)
+    assert not unknown, f"no such field: {', '.join(sorted(unknown))}"
+    return defaults | given
+
+
+def _hop(given: Fields) -> Fields:
+    hop = _with(HOP_DEFAULTS, given)
+    if not isinstance(hop["retry_on"], int):
+        hop["retry_on"] = outcomes(*hop["retry_on"])
+    return hop
+
+
+@dataclass(frozen=True)
+class PopulationSpec:
+    """What `population` returns."""
+
+    to: str
+    name: str
+    clients: int
+    rate_per_s: float
+    arrivals_ns: Sequence[int] | None
+    segments: Sequence[tuple[int, float, float]] | None
+    places: Mapping[str, float]
+    hop: Fields
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """What `service` returns."""
+
+    name: str
+    per_zone: Mapping[str, int] | int
+    fields: Fields
+    instance: Fields
+    overrides: Mapping[str, Fields]  # by zone
+    calls: Sequence[CallSpec]
+
+
+@dataclass(frozen=True)
+class CallSpec:
+    """What `call` returns."""
+
+    to: str
+    hop: Fields = field(default_factory=dict)
+
+
+def population(
+    to: str = "web",
+    *,
+    name: str = "clients",
+    clients: int = 1,
+    rate_per_s: float = 0.0,
+    arrivals_ns: Sequence[int] | None = None,
+    segments: Sequence[tuple[int, float, float]] | None = None,
+    places: Mapping[str, float] | None = None,
+    **hop: Any,
+) -> PopulationSpec:
+    """Clients of service `to`.
+
+    They come at `rate_per_s`, or exactly at the instants `arrivals_ns` (> 0, ascending, several at one instant are
+    fine), or by `segments`: (start_ns, requests per s, change of that per s). `places`: shares by zone name or
+    "outside". Everything else is a field of HOP.
+    """
+    return PopulationSpec(
+        to, name, clients, rate_per_s, arrivals_ns, segments, places or {"outside": 1.0}, _hop(hop)
+    )
+
+
+def call(to: str, **hop: Any) -> CallSpec:
+    """A call of a service's operation to service `to`; the rest are fields of HOP."""
+    return CallSpec(to, _hop(hop))
+
+
+def service(
+    name: str = "web",
+    *,
+    per_zone: Mapping[str, int] | int = 1,
+    work_ns: float | None = None,
+    calls: Sequence[CallSpec] = (),
+    overrides: Mapping[str, Fields] | None = None,
+    **fields: Any,
+) -> ServiceSpec:
+    """A service with so many instances per zone; `work_ns` is constant work.
+
+    The rest are fields of SERVICE and INSTANCE; `overrides` gives fields of INSTANCE by zone.
+    """
+    if work_ns is not None:
+        fields |= {"work": CONSTANT, "work_a": float(work_ns), "work_mean_ns": float(work_ns)}
+    own = _with(SERVICE_DEFAULTS, {key: value for key, value in fields.items() if key not in INSTANCE_DEFAULTS})
+    if not isinstance(own["redispatch_on"], int):
+        own["redispatch_on"] = outcomes(*own["redispatch_on"])
+    instance = INSTANCE_DEFAULTS | {key: value for key, value in fields.items() if key in INSTANCE_DEFAULTS}
+    return ServiceSpec(name, per_zone, own, instance, overrides or {}, calls)
+
+
+def arrival_segments(key: int, number: int, arrivals_ns: Sequence[int]) -> list[tuple[int, float, float]]:
+    """A rate profile under which population `number` gets its requests exactly at these instants.
+
+    In the nanosecond before each one the rate is just what the thresholds of the requests due then ask for.
+    """
+    segments = [(0, 0.0, 0.0)]
+    request = number << 44
+    for t_ns in sorted(set(arrivals_ns)):
+        assert t_ns > 0
+        units = 0
+        for _ in range(arrivals_ns.count(t_ns)):
+            units += increment(key, request)
+            request += 1
+        pulse = (t_ns - 1, float(units), 0.0)
+        if segments[-1][0] == pulse[0]:
+            segments[-1] = pulse
+        else:
+            segments.append(pulse)
+        segments.append((t_ns, 0.0, 0.0))
+    return segments
+
+
+def _segments(spec: PopulationSpec, key: int, number: int) -> list[tuple[int, float, float]]:
+    if spec.arrivals_ns is not None:
+        return arrival_segments(key, number, list(spec.arrivals_ns))
+    given = spec.segments or [(0, spec.rate_per_s, 0.0)]
+    return [(start_ns, rate * UNITS_PER_NS, slope * UNITS_PER_NS / 1e9) for start_ns, rate, slope in given]
+
+
+def _places(spec: PopulationSpec, zones: Sequence[str]) -> list[Fields]:
+    rows: list[Fields] = []
+    total = sum(spec.places.values())
+    reached = 0.0
+    for name, share in spec.places.items():
+        reached += share
+        place = len(zones) if name == "outside" else zones.index(name)
+        rows.append({"place": place, "upto": round(reached / total * (1 << 32))})
+    return rows
+
+
+def _table(dtype: np.dtype[Any], rows: Iterable[Fields]) -> np.ndarray[Any, Any]:
+    names = dtype.names or ()
+    return np.array([tuple(row[name] for name in names) for row in rows], dtype)
+
+
+def make_plan(
+    *,
+    populations: Sequence[PopulationSpec],
+    services: Sequence[ServiceSpec],
+    zones: Sequence[str] = ("a", "b"),
+    key: int = KEY,
+    epoch: int = 0,
+    same_zone_ns: int = 0,
+    cross_zone_ns: int = 0,
+    delay_ns: Sequence[Sequence[int]] | None = None,
+    work_table: Sequence[int] = (),
+    shared_cpu: bool = True,
+) -> Plan:
+    """The Plan of these populations and services. Outside is `same_zone_ns` from everywhere."""
+    number_of = {spec.name: number for number, spec in enumerate(services)}
+    hops: list[Fields] = []
+    buckets = 0
+
+    def add_hop(fields: Fields, callee: str, clients: int, caller: int = -1, population: int = -1) -> int:
+        nonlocal buckets
+        has_budget = fields["budget_capacity"] is not None
+        hop = fields | {
+            "service": number_of[callee],
+            "caller": caller,
+            "population": population,
+            "buckets_first": buckets if has_budget else -1,
+            "budget_capacity": fields["budget_capacity"] if has_budget else 0,
+        }
+        buckets += clients if has_budget else 0
+        hops.append(hop)
+        return len(hops) - 1
+
+    population_rows: list[Fields] = []
+    place_rows: list[Fields] = []
+    segment_rows: list[Fields] = []
+    for number, spec in enumerate(populations):
+        places, segments = _places(spec, zones), _segments(spec, key, number)
+        population_rows.append(
+            {
+                "hop": add_hop(spec.hop, spec.to, spec.clients, population=number),
+                "clients": spec.clients,
+                "places_first": len(place_rows),
+                "places_count": len(places),
+                "segments_first": len(segment_rows),
+                "segments_count": len(segments),
+            }
+        )
+        place_rows += places
+        segment_rows += [{"start_ns": start, "rate": rate, "slope": slope} for start, rate, slope in segments]
+
+    service_rows: list[Fields] = []
+    instance_rows: list[Fields] = []
+    names: list[str] = []
+    for number, owner in enumerate(services):
+        first = len(instance_rows)
+        for place, zone in enumerate(zones):
+            fields = _with(INSTANCE_DEFAULTS, owner.instance | dict(owner.overrides.get(zone, {})))
+            fields |= {"cores": float(fields["slots"]) if fields["cores"] is None else fields["cores"]}
+            count = owner.per_zone if isinstance(owner.per_zone, int) else owner.per_zone.get(zone, 0)
+            instance_rows += [fields | {"service": number, "zone": place}] * count
+            names += [f"{owner.name}-{zone}-{i + 1}" for i in range(count)]
+        count = len(instance_rows) - first
+        service_rows.append(
+            owner.fields
+            | {
+                "instances_first": first,
+                "instances_count": count,
+                "calls_first": len(hops),
+                "calls_count": len(owner.calls),
+            }
+        )
+        for made in owner.calls:
+            add_hop(made.hop, made.to, count, caller=number)
+
+    if delay_ns is None:
+        delays = np.full((len(zones) + 1, len(zones) + 1), cross_zone_ns, np.int64)
+        np.fill_diagonal(delays, same_zone_ns)
+        delays[-1, :] = delays[:, -1] = same_zone_ns
+    else:
+        delays = np.array(delay_ns, np.int64)
+    return Plan(
+        key=key,
+        epoch=epoch,
+        zones=tuple(zones),
+        population_names=tuple(spec.name for spec in populations),
+        service_names=tuple(spec.name for spec in services),
+        instance_names=tuple(names),
+        populations=_table(POPULATION, population_rows),
+        places=_table(PLACE, place_rows),
+        segments=_table(SEGMENT, segment_rows),
+        hops=_table(HOP, hops),
+        services=_table(SERVICE, service_rows),
+        instances=_table(INSTANCE, instance_rows),
+        work_table=np.array(work_table, np.int64),
+        delay_ns=delays,
+        buckets=buckets,
+        shared_cpu=shared_cpu,
+    )
