@@ -7,6 +7,7 @@ code they are compiled into the caller. So the reference engine and the kernel o
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba import carray, types
-from numba.core import cgutils, config
-from numba.extending import intrinsic, overload, register_jitable
+from llvmlite import ir
+from numba import types
+from numba.core import config
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.extending import intrinsic, models, overload, register_jitable, register_model
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,9 +60,41 @@ def compiled(function: F) -> F:
         config.CACHE_DIR = before
 
 
+class _PartCompiler(CompilerBase):  # type: ignore[misc]
+    """Numba's usual pipeline, without machine code and Python wrappers of its own for each part: halves the wait."""
+
+    def define_pipelines(self) -> Any:
+        self.state.flags.no_compile = True
+        self.state.flags.no_cpython_wrapper = True
+        self.state.flags.no_cfunc_wrapper = True
+        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
+
+    def _compile_core(self) -> Any:
+        result = super()._compile_core()
+        # The dispatcher wants a C function of its own to call from Python; this one refuses any arguments.
+        entry = [].clear
+        result.target_context.insert_user_function(entry, result.fndesc, [result.library])
+        return result._replace(entry_point=entry)
+
+
 def part(function: F) -> F:
-    """Compile a function that only other compiled functions call."""
-    return numba.njit(function, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
+    """Compile a function that only other compiled functions call.
+
+    Whole numbers are passed as int64 whatever field they come from: one version of each part, not one a caller.
+    """
+    dispatcher = numba.njit(function, nogil=True, error_model="numpy", pipeline_class=_PartCompiler)
+    template_for = dispatcher.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        return template_for(tuple(_widened(arg) for arg in args), {name: _widened(kws[name]) for name in kws})
+
+    dispatcher.get_call_template = get_call_template
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def _widened(kind: Any) -> Any:
+    kind = types.unliteral(kind)
+    return types.int64 if isinstance(kind, types.Integer) and kind.signed else kind
 
 
 def rule(function: F) -> F:
@@ -67,18 +102,81 @@ def rule(function: F) -> F:
     return register_jitable(error_model="numpy")(function)  # type: ignore[no-any-return]
 
 
+class Pool(types.Type):  # type: ignore[misc]
+    """The compiler's type of a pool: an address. An array would carry six more words and a reference count."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Pool({dtype})")
+
+
+@register_model(Pool)
+class _PoolModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, pool: Any) -> None:
+        super().__init__(manager, pool, ir.IntType(64))
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def _pointer(typingctx: Any, address: Any) -> Any:
+def memory(typingctx: Any, address: Any, dtype: Any) -> Any:
+    """The pool of items of `dtype` (a numpy dtype known to the compiler) that starts at an address.
+
+    Item k of a pool of records is a reference to the record, of a pool of numbers the number.
+    """
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
+        return args[0]
 
-    return types.voidptr(types.int64), codegen
+    return Pool(dtype.dtype)(types.int64, dtype), codegen
 
 
-@numba.njit
-def memory(address: Any, length: Any, dtype: Any) -> Any:  # pragma: no cover - compiled only
-    """View `length` items of `dtype` at an address: how the state record refers to its pools."""
-    return carray(_pointer(address), (length,), dtype)
+def _item_pointer(context: Any, builder: Any, pool: Any, address: Any, index: Any) -> Any:
+    record = isinstance(pool.dtype, types.Record)
+    # A record's value is the pointer to it; a number's pointer points to the number.
+    kind = context.get_value_type(pool.dtype)
+    pointer = kind if record else kind.as_pointer()
+    size = pool.dtype.size if record else context.get_abi_sizeof(kind)
+    offset = builder.mul(index, ir.Constant(ir.IntType(64), size))
+    return builder.inttoptr(builder.add(address, offset), pointer)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _item(typingctx: Any, pool: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _item_pointer(context, builder, pool, args[0], args[1])
+        return pointer if isinstance(pool.dtype, types.Record) else builder.load(pointer)
+
+    return pool.dtype(pool, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _put_item(typingctx: Any, pool: Any, index: Any, value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _item_pointer(context, builder, pool, args[0], args[1]))
+        return context.get_dummy_value()
+
+    return types.void(pool, types.int64, pool.dtype), codegen
+
+
+@overload(operator.getitem)
+def _getitem(pool: Any, index: Any) -> Any:
+    if not isinstance(pool, Pool):
+        return None
+
+    def compiled(pool: Any, index: Any) -> Any:
+        return _item(pool, index)
+
+    return compiled
+
+
+@overload(operator.setitem)
+def _setitem(pool: Any, index: Any, value: Any) -> Any:
+    if not isinstance(pool, Pool):
+        return None
+
+    def compiled(pool: Any, index: Any, value: Any) -> Any:
+        _put_item(pool, index, value)
+
+    return compiled
 
 
 def float_bits(x: float) -> int:

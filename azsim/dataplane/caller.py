@@ -1,0 +1,605 @@
+"""The kernel's callers: clients and calling jobs send attempts, wait, retry and give up (R2-R6, D3-D6, D12-D15)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azsim.base.jit import part
+from azsim.base.seeds import CLIENT, JITTER, PATH, PLACE, key_hash
+from azsim.dataplane.balancer import choose
+from azsim.dataplane.codes import INFINITE, OUTCOMES, Kind, Outcome
+from azsim.dataplane.layout import (
+    ATTEMPTS,
+    DISPATCHED,
+    FAILED,
+    OFFERED,
+    POPULATION_COLUMNS,
+    SENT,
+    SERVICE_COLUMNS,
+    STARTED_ATTEMPTS,
+    STARTED_FAILED,
+    STARTED_LATENCY,
+    STARTED_SUCCEEDED,
+    SUCCEEDED,
+    TIMEOUTS,
+)
+from azsim.dataplane.queues import schedule
+from azsim.dataplane.state import (
+    BACKING_OFF,
+    IN_NETWORK,
+    LISTED,
+    NO_TIMER,
+    NONE,
+    SCHEDULED,
+    WAITING,
+    calls_of,
+    cuts_of,
+    delays_of,
+    free_call,
+    hop_attempts_of,
+    hop_outcomes_of,
+    hops_of,
+    instances_of,
+    jobs_of,
+    latency_rows_of,
+    new_call,
+    new_job,
+    np_int,
+    places_of,
+    population_rows_of,
+    populations_of,
+    segments_of,
+    service_rows_of,
+    services_of,
+    tokens_of,
+)
+from azsim.policy.arrivals import increment, integral, time_to
+from azsim.policy.distributions import index_below
+from azsim.policy.histogram import BINS, bin_of
+from azsim.policy.retry import AT_ONCE, NO_JITTER, backoff
+
+_OK = int(Outcome.OK)
+_NO_TARGET = int(Outcome.NO_TARGET)
+_TIMEOUT = int(Outcome.TIMEOUT)
+_DEADLINE = int(Outcome.DEADLINE)
+_CANCELLED = int(Outcome.CANCELLED)
+_BUDGET_EXHAUSTED = int(Outcome.BUDGET_EXHAUSTED)
+_KIND_TIMEOUT = int(Kind.TIMEOUT)
+_CONNECT_TIMEOUT = int(Kind.CONNECT_TIMEOUT)
+_BALANCER_TIMEOUT = int(Kind.BALANCER_TIMEOUT)
+_CANCEL = int(Kind.CANCEL)
+_BACKOFF_END = int(Kind.BACKOFF_END)
+_DELIVERY = int(Kind.DELIVERY)
+
+
+# --- timeouts of constant length: a list per hop, in order ---------------------------------------------------------
+
+
+@part
+def _timeout_before(a: Any, c: int, d: int) -> bool:
+    """Whether call c's timeout comes before d's."""
+    calls = calls_of(a)
+    x = calls[c]
+    y = calls[d]
+    if x.expiry_ns != y.expiry_ns:
+        return x.expiry_ns < y.expiry_ns
+    if x.request != y.request:
+        return x.request < y.request
+    if x.path != y.path:
+        return x.path < y.path
+    return x.tag < y.tag
+
+
+@part
+def find_first_timeout(a: Any) -> None:
+    """Set timeout_ns and timeout_hop from the heads of the lists."""
+    hops = hops_of(a)
+    calls = calls_of(a)
+    best = INFINITE
+    hop = NONE
+    for h in range(a.hops_length):
+        c = hops[h].head
+        if c < 0:
+            continue
+        t_ns = calls[c].expiry_ns
+        if t_ns < best or (t_ns == best and _timeout_before(a, c, hops[hop].head)):
+            best = t_ns
+            hop = h
+    a.timeout_ns = best
+    a.timeout_hop = hop
+
+
+@part
+def _list_timeout(a: Any, c: int) -> None:
+    calls = calls_of(a)
+    call = calls[c]
+    h = call.hop
+    hop = hops_of(a)[h]
+    call.timer = LISTED
+    before = hop.tail
+    # Sends come in the order of time; those of one instant may not come in the order of keys.
+    while before >= 0 and calls[before].expiry_ns == call.expiry_ns and _timeout_before(a, c, before):
+        before = calls[before].previous
+    call.previous = before
+    if before >= 0:
+        call.next = calls[before].next
+        calls[before].next = c
+    else:
+        call.next = hop.head
+        hop.head = c
+    if call.next >= 0:
+        calls[call.next].previous = c
+    else:
+        hop.tail = c
+    if before < 0 and call.expiry_ns <= a.timeout_ns:
+        find_first_timeout(a)
+
+
+@part
+def drop_timer(a: Any, c: int) -> None:
+    """A call's timeout no longer matters. (One in the queue stays there and finds that out.)"""
+    calls = calls_of(a)
+    call = calls[c]
+    if call.timer == LISTED:
+        hop = hops_of(a)[call.hop]
+        if call.next >= 0:
+            calls[call.next].previous = call.previous
+        else:
+            hop.tail = call.previous
+        if call.previous >= 0:
+            calls[call.previous].next = call.next
+        else:
+            hop.head = call.next
+            if a.timeout_hop == call.hop:
+                find_first_timeout(a)
+    call.timer = NO_TIMER
+
+
+# --- arrivals ------------------------------------------------------------------------------------------------------
+
+
+@part
+def _rate_at(a: Any, p: int, segment: int, t_ns: int) -> float:
+    """A population's rate at t_ns by one of its segments, in units per ns."""
+    population = populations_of(a)[p]
+    s = segments_of(a)[population.segments_first + segment]
+    return (s.rate + s.slope * float(t_ns - s.start_ns)) * population.factor
+
+
+@part
+def _slope(a: Any, p: int, segment: int) -> float:
+    population = populations_of(a)[p]
+    return segments_of(a)[population.segments_first + segment].slope * population.factor
+
+
+@part
+def _segment_end(a: Any, p: int, segment: int) -> int:
+    population = populations_of(a)[p]
+    if segment + 1 < population.segments_count:
+        return segments_of(a)[population.segments_first + segment + 1].start_ns
+    return INFINITE
+
+
+@part
+def rebase(a: Any, p: int) -> None:
+    """Bring a population's breakpoint to now, by way of the segments' ends that have passed (O5, D20)."""
+    population = populations_of(a)[p]
+    _pass_segments(a, p)
+    if population.base_ns < a.now_ns:
+        rate = _rate_at(a, p, population.segment, population.base_ns)
+        elapsed = a.now_ns - population.base_ns
+        population.base_units += integral(elapsed, rate, _slope(a, p, population.segment))
+        population.base_ns = a.now_ns
+
+
+@part
+def _pass_segments(a: Any, p: int) -> None:
+    """Move a population's breakpoint over the ends of segments up to now."""
+    population = populations_of(a)[p]
+    end_ns = _segment_end(a, p, population.segment)
+    while end_ns <= a.now_ns:
+        rate = _rate_at(a, p, population.segment, population.base_ns)
+        population.base_units += integral(end_ns - population.base_ns, rate, _slope(a, p, population.segment))
+        population.base_ns = end_ns
+        population.segment += 1
+        end_ns = _segment_end(a, p, population.segment)
+
+
+@part
+def plan_arrival(a: Any, p: int) -> None:
+    """Set the time of a population's next arrival from its threshold (O5, D20)."""
+    populations = populations_of(a)
+    population = populations[p]
+    if population.segments_count > 1:
+        _pass_segments(a, p)
+    segment = np_int(population.segment)
+    base_ns = np_int(population.base_ns)
+    units = population.threshold - population.base_units
+    while True:
+        rate = _rate_at(a, p, segment, base_ns)
+        slope = _slope(a, p, segment)
+        end_ns = _segment_end(a, p, segment)
+        wait = time_to(units, rate, slope)
+        if wait < end_ns - base_ns:
+            population.next_ns = base_ns + wait
+            break
+        if end_ns >= INFINITE:
+            population.next_ns = INFINITE
+            break
+        units -= integral(end_ns - base_ns, rate, slope)
+        base_ns = end_ns
+        segment += 1
+    first = 0
+    for q in range(1, a.populations_length):
+        if populations[q].next_ns < populations[first].next_ns:
+            first = q
+    a.arrival_population = first
+    a.arrival_ns = populations[first].next_ns
+
+
+@part
+def request_arrives(a: Any) -> None:
+    """D3."""
+    p = a.arrival_population
+    population = populations_of(a)[p]
+    request = population.next_request
+    t_ns = a.now_ns
+    c = new_call(a)
+    call = calls_of(a)[c]
+    call.request = request
+    call.path = a.epoch
+    call.start_ns = t_ns
+    call.row = a.row
+    call.parent = NONE
+    call.tag = 0
+    h = population.hop
+    call.hop = h
+    hop = hops_of(a)[h]
+    places = places_of(a)
+    place = population.places_first
+    if population.places_count > 1:
+        u = key_hash(a.key, request, a.epoch, 0, PLACE) >> 31
+        while u >= places[place].upto:
+            place += 1
+    call.place = places[place].place
+    number = 0
+    if hop.buckets_first >= 0 and population.clients > 1:
+        number = index_below(key_hash(a.key, request, a.epoch, 0, CLIENT), population.clients)
+    population_rows_of(a)[(a.row * a.populations_length + p) * POPULATION_COLUMNS + OFFERED] += 1
+    population.in_flight += 1
+    population.next_request = request + 1
+    population.threshold += increment(a.key, request + 1)
+    plan_arrival(a, p)
+    _begin(a, c, number)
+
+
+@part
+def start_child(a: Any, j: int) -> None:
+    """A job makes its next call (D10)."""
+    job = jobs_of(a)[j]
+    i = job.instance
+    s = instances_of(a)[i].service
+    service = services_of(a)[s]
+    h = service.calls_first + job.calls_made
+    c = new_call(a)
+    call = calls_of(a)[c]
+    call.request = job.request
+    call.path = key_hash(a.key, job.request, job.path, job.tag * 64 + job.calls_made, PATH)
+    call.start_ns = a.now_ns
+    call.row = a.row
+    call.parent = j
+    call.tag = 0
+    call.hop = h
+    call.place = instances_of(a)[i].zone
+    job.child = c
+    job.calls_made += 1
+    _begin(a, c, i - service.instances_first)
+
+
+@part
+def _begin(a: Any, c: int, number: int) -> None:
+    """Fill what every new call has, deposit if the budget does so per request, and send (D3)."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    call.state = WAITING
+    call.timer = NO_TIMER
+    call.target = NONE
+    call.job = NONE
+    call.paid = 0
+    call.backoff_ns = hop.backoff_base_ns
+    call.deadline_ns = INFINITE
+    if hop.deadline_ns < INFINITE:
+        call.deadline_ns = a.now_ns + hop.deadline_ns
+    call.bucket = NONE
+    if hop.buckets_first >= 0:
+        call.bucket = hop.buckets_first + number
+        if hop.budget_on_request == 1:
+            tokens = tokens_of(a)
+            tokens[call.bucket] = min(hop.budget_capacity, tokens[call.bucket] + hop.budget_deposit)
+    send(a, c)
+
+
+# --- attempts ------------------------------------------------------------------------------------------------------
+
+
+@part
+def send(a: Any, c: int) -> None:
+    """Send a call's next attempt (D4)."""
+    call = calls_of(a)[c]
+    h = call.hop
+    hop = hops_of(a)[h]
+    t_ns = a.now_ns
+    call.state = WAITING
+    call.tag = ((call.tag >> 4) + 1) << 4
+    call.sent_ns = t_ns
+    full = INFINITE
+    if hop.timeout_ns < INFINITE:
+        full = t_ns + hop.timeout_ns
+    call.expiry_ns = min(full, call.deadline_ns)
+    hop.in_flight += 1
+    hop_attempts_of(a)[h] += 1
+    if hop.population >= 0:
+        rows = population_rows_of(a)
+        width = a.populations_length * POPULATION_COLUMNS
+        column = hop.population * POPULATION_COLUMNS
+        rows[a.row * width + column + ATTEMPTS] += 1
+        rows[call.row * width + column + STARTED_ATTEMPTS] += 1
+    service_rows_of(a)[(a.row * a.services_length + hop.service) * SERVICE_COLUMNS + SENT] += 1
+    if not dispatch(a, c, NONE):
+        attempt_failed(a, c, _NO_TARGET)
+        return
+    if call.expiry_ns >= INFINITE:
+        return
+    if call.expiry_ns == full:
+        _list_timeout(a, c)
+    else:
+        call.timer = SCHEDULED
+        schedule(a, call.expiry_ns, _KIND_TIMEOUT, call.request, call.path, call.tag, c, call.generation, 0)
+
+
+@part
+def dispatch(a: Any, c: int, excluded: int) -> bool:
+    """Send the current attempt to a target (D5); False if there is none."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    s = hop.service
+    i = choose(a, s, call.place, hop.same_zone, excluded, call.request, call.path, call.tag)
+    if i < 0:
+        return False
+    dispatch_to(a, c, i)
+    return True
+
+
+@part
+def dispatch_to(a: Any, c: int, i: int) -> None:
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    s = hop.service
+    service = services_of(a)[s]
+    instance = instances_of(a)[i]
+    instance.outstanding += 1
+    call.target = i
+    call.job = NONE
+    t_ns = a.now_ns
+    service_rows_of(a)[(a.row * a.services_length + s) * SERVICE_COLUMNS + DISPATCHED] += 1
+    if service.balancer_timeout_ns < INFINITE:
+        schedule(
+            a,
+            t_ns + service.balancer_timeout_ns,
+            _BALANCER_TIMEOUT,
+            call.request,
+            call.path,
+            call.tag,
+            c,
+            call.generation,
+            call.tag,
+        )
+    link = call.place * (a.zones + 1) + instance.zone
+    delay = delays_of(a)[link] + instance.latency_ns
+    if cuts_of(a)[link] > 0 or delay > hop.connect_timeout_ns:
+        lose(a, c)
+        return
+    j = new_job(a)
+    job = jobs_of(a)[j]
+    job.request = call.request
+    job.path = call.path
+    job.expiry_ns = call.expiry_ns
+    job.cpu = 0
+    job.tag = call.tag
+    job.call = c
+    job.call_generation = call.generation
+    job.instance = i
+    job.child = NONE
+    job.place = call.place
+    job.calls_made = 0
+    job.state = IN_NETWORK
+    job.outcome = _OK
+    call.job = j
+    call.job_generation = job.generation
+    schedule(a, t_ns + delay, _DELIVERY, job.request, job.path, job.tag, j, job.generation, 0)
+
+
+@part
+def lose(a: Any, c: int) -> None:
+    """The attempt's packet is lost; only a connect timeout may tell (D6)."""
+    call = calls_of(a)[c]
+    call.job = NONE
+    hop = hops_of(a)[call.hop]
+    if hop.connect_timeout_ns >= INFINITE:
+        return
+    t_ns = call.sent_ns + hop.connect_timeout_ns
+    if t_ns < call.expiry_ns:
+        schedule(
+            a,
+            max(t_ns, a.now_ns),
+            _CONNECT_TIMEOUT,
+            call.request,
+            call.path,
+            (call.tag >> 4) << 4,
+            c,
+            call.generation,
+            call.tag,
+        )
+
+
+@part
+def let_go(a: Any, c: int) -> None:
+    """The balancer stops counting the dispatch that the call waited for."""
+    call = calls_of(a)[c]
+    if call.target >= 0:
+        instances_of(a)[call.target].outstanding -= 1
+        call.target = NONE
+
+
+@part
+def timed_out(a: Any, c: int) -> None:
+    """The caller gives an attempt up (D13)."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    if hop.cancel == 1 and call.job >= 0:
+        job = jobs_of(a)[call.job]
+        if job.generation == call.job_generation:
+            instance = instances_of(a)[job.instance]
+            link = call.place * (a.zones + 1) + instance.zone
+            if cuts_of(a)[link] == 0:
+                delay = delays_of(a)[link] + instance.latency_ns
+                schedule(
+                    a,
+                    a.now_ns + delay,
+                    _CANCEL,
+                    job.request,
+                    job.path,
+                    job.tag,
+                    call.job,
+                    job.generation,
+                    0,
+                )
+    let_go(a, c)
+    attempt_failed(a, c, _TIMEOUT)
+
+
+@part
+def redispatches(a: Any, c: int, outcome: int) -> bool:
+    """The balancer tries another target, unseen by the caller, if it may and there is one (D12)."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    service = services_of(a)[hop.service]
+    if (service.redispatch_on >> outcome) & 1 == 0 or (call.tag & 15) + 1 >= service.redispatch_attempts:
+        return False
+    tried = call.target
+    i = choose(a, hop.service, call.place, hop.same_zone, tried, call.request, call.path, call.tag + 1)
+    if i < 0:
+        return False
+    let_go(a, c)
+    call.tag += 1
+    dispatch_to(a, c, i)
+    return True
+
+
+@part
+def succeeded(a: Any, c: int) -> None:
+    """D14."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    drop_timer(a, c)
+    hop.in_flight -= 1
+    hop_outcomes_of(a)[call.hop * OUTCOMES + _OK] += 1
+    if call.bucket >= 0 and hop.budget_on_request == 0:
+        deposit = hop.budget_deposit
+        if call.tag >= 32:
+            deposit = hop.budget_deposit_after_retry
+            if deposit < 0:
+                deposit = call.paid
+        tokens = tokens_of(a)
+        tokens[call.bucket] = min(hop.budget_capacity, tokens[call.bucket] + deposit)
+    if call.parent >= 0:
+        a.ended_job = call.parent
+        a.ended_well = 1
+    else:
+        latency = a.now_ns - call.start_ns
+        rows = population_rows_of(a)
+        width = a.populations_length * POPULATION_COLUMNS
+        column = hop.population * POPULATION_COLUMNS
+        rows[a.row * width + column + SUCCEEDED] += 1
+        started = call.row * width + column
+        rows[started + STARTED_SUCCEEDED] += 1
+        rows[started + STARTED_LATENCY] += latency
+        latency_rows_of(a)[call.row * BINS + bin_of(latency)] += 1
+        populations_of(a)[hop.population].in_flight -= 1
+    free_call(a, c)
+
+
+@part
+def attempt_failed(a: Any, c: int, outcome: int) -> None:
+    """Retry after a back-off, or fail (D15)."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    drop_timer(a, c)
+    hop.in_flight -= 1
+    hop_outcomes_of(a)[call.hop * OUTCOMES + outcome] += 1
+    if hop.population >= 0 and outcome == _TIMEOUT:
+        row = a.row * a.populations_length + hop.population
+        population_rows_of(a)[row * POPULATION_COLUMNS + TIMEOUTS] += 1
+    t_ns = a.now_ns
+    if t_ns >= call.deadline_ns:
+        failed(a, c, _DEADLINE)
+        return
+    attempt = call.tag >> 4
+    if (hop.retry_on >> outcome) & 1 == 0 or attempt >= hop.attempts or a.retries_off == 1:
+        failed(a, c, outcome)
+        return
+    wait = 0
+    if hop.backoff != AT_ONCE:
+        bits = 0
+        if hop.backoff != NO_JITTER:
+            bits = key_hash(a.key, call.request, call.path, attempt << 4, JITTER)
+        wait = backoff(
+            hop.backoff, hop.backoff_base_ns, hop.backoff_factor, hop.backoff_cap_ns, attempt, call.backoff_ns, bits
+        )
+    if t_ns + wait >= call.deadline_ns:
+        failed(a, c, _DEADLINE)
+        return
+    if call.bucket >= 0:
+        cost = hop.budget_cost
+        if outcome == _TIMEOUT:
+            cost = hop.budget_timeout_cost
+        tokens = tokens_of(a)
+        if tokens[call.bucket] < cost:
+            failed(a, c, _BUDGET_EXHAUSTED)
+            return
+        tokens[call.bucket] -= cost
+        call.paid = cost
+    call.backoff_ns = wait
+    call.state = BACKING_OFF
+    schedule(a, t_ns + wait, _BACKOFF_END, call.request, call.path, attempt << 4, c, call.generation, 0)
+
+
+@part
+def failed(a: Any, c: int, outcome: int) -> None:
+    """A call ends without success."""
+    call = calls_of(a)[c]
+    if call.parent >= 0:
+        a.ended_job = call.parent
+        a.ended_well = 0
+    else:
+        p = hops_of(a)[call.hop].population
+        rows = population_rows_of(a)
+        width = a.populations_length * POPULATION_COLUMNS
+        column = p * POPULATION_COLUMNS
+        rows[a.row * width + column + FAILED + outcome] += 1
+        rows[call.row * width + column + STARTED_FAILED + outcome] += 1
+        populations_of(a)[p].in_flight -= 1
+    free_call(a, c)
+
+
+@part
+def give_up(a: Any, c: int) -> None:
+    """Drop a call whose caller is gone, or that a reset takes (D17, D22)."""
+    call = calls_of(a)[c]
+    if call.state == WAITING:
+        hop = hops_of(a)[call.hop]
+        drop_timer(a, c)
+        let_go(a, c)
+        hop.in_flight -= 1
+        hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
+    free_call(a, c)

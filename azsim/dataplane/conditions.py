@@ -1,0 +1,261 @@
+"""What the control plane changes in the kernel: states, stress, views, rates, resets (D17, D19, D20, D22), and the cut."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from azsim.base.jit import part
+from azsim.dataplane.balancer import list_targets
+from azsim.dataplane.caller import drop_timer, failed, find_first_timeout, give_up, let_go, plan_arrival, rebase
+from azsim.dataplane.codes import OUTCOMES, InstanceState, Kind, Outcome
+from azsim.dataplane.instance import answer, arrive, unbacklog, waste
+from azsim.dataplane.layout import (
+    CAPACITY,
+    CPU,
+    IN_SERVICE,
+    IN_VIEW,
+    QUEUED,
+    STRESS,
+    UP,
+    ZONE_COLUMNS,
+)
+from azsim.dataplane.queues import free_node, put_node, schedule
+from azsim.dataplane.shared_cpu import advance_clock, set_rate, stress_progress
+from azsim.dataplane.state import (
+    ANSWERED,
+    CALLING,
+    FREE,
+    IN_NETWORK,
+    NONE,
+    ON_CPU,
+    WAITING,
+    calls_of,
+    hop_outcomes_of,
+    hops_of,
+    instances_of,
+    jobs_of,
+    nodes_of,
+    np_int,
+    populations_of,
+    services_of,
+    tokens_of,
+    zone_rows_of,
+)
+from azsim.policy.cpu import application_cores, virtual_progress
+
+_UP = int(InstanceState.UP)
+_PAUSED = int(InstanceState.PAUSED)
+_CRASHED = int(InstanceState.CRASHED)
+_DEAD = int(InstanceState.DEAD)
+_RESET = int(Outcome.RESET)
+_CANCELLED = int(Outcome.CANCELLED)
+_PROBE_SEND = int(Kind.PROBE_SEND)
+
+
+@part
+def act(a: Any) -> None:
+    """Control acts: at the instant reached, or 1 ns later where all data of that instant has happened (O1)."""
+    if a.settled == 1:
+        a.now_ns += 1
+        a.settled = 0
+
+
+@part
+def set_view(a: Any, i: int, healthy: int) -> None:
+    instance = instances_of(a)[i]
+    if instance.in_view != healthy:
+        instance.in_view = healthy
+        list_targets(a, instance.service)
+
+
+@part
+def _clear_cpu(a: Any, i: int, shared: Any) -> None:
+    """Take all jobs off an instance's CPU at once, noting what they used."""
+    instance = instances_of(a)[i]
+    jobs = jobs_of(a)
+    if shared is not None:
+        advance_clock(a, i)
+    else:
+        instance.cpu += instance.on_cpu * (a.now_ns - instance.clock_ns) * 1024
+        instance.clock_ns = a.now_ns
+    for j in range(a.fresh_job):
+        job = jobs[j]
+        if job.state == ON_CPU and job.instance == i:
+            job.cpu += instance.clock - job.joined if shared is not None else (a.now_ns - job.joined) * 1024
+    instance.on_cpu = 0
+
+
+@part
+def _forget_parked(a: Any, i: int) -> None:
+    instance = instances_of(a)[i]
+    while instance.parked >= 0:
+        n = instance.parked
+        instance.parked = nodes_of(a)[n].next
+        free_node(a, n)
+
+
+@part
+def _empty(a: Any, i: int, shared: Any, answered: bool) -> None:
+    """An instance loses all that it holds, silently or with a reset to each caller (D17)."""
+    instance = instances_of(a)[i]
+    jobs = jobs_of(a)
+    _clear_cpu(a, i, shared)
+    instance.busy = 0
+    instance.queued = 0
+    instance.head = NONE
+    instance.tail = NONE
+    instance.backlogged = 0
+    instance.backlog_head = NONE
+    instance.backlog_tail = NONE
+    for j in range(a.fresh_job):
+        job = jobs[j]
+        if job.instance != i or job.state == FREE or job.state == IN_NETWORK or job.state == ANSWERED:
+            continue
+        if job.state == CALLING:
+            give_up(a, job.child)
+            job.child = NONE
+        if answered:
+            answer(a, j, _RESET)
+        else:
+            waste(a, j)
+    _forget_parked(a, i)
+    service = services_of(a)[instance.service]
+    hops = hops_of(a)
+    for h in range(service.calls_first, service.calls_first + service.calls_count):
+        if hops[h].buckets_first >= 0:
+            tokens_of(a)[hops[h].buckets_first + i - service.instances_first] = hops[h].budget_capacity
+
+
+@part
+def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, calls: Any) -> None:
+    """D17."""
+    instance = instances_of(a)[i]
+    before = instance.state
+    if before == state:
+        return
+    if state == _DEAD or state == _CRASHED:
+        _empty(a, i, shared, state == _CRASHED)
+    elif shared is not None:
+        advance_clock(a, i)
+    instance.state = state
+    instance.backlog_places = backlog
+    if shared is not None:
+        set_rate(a, i)
+    if before == _PAUSED and state == _UP:
+        _resume(a, i, shared, calls)
+
+
+@part
+def _resume(a: Any, i: int, shared: Any, calls: Any) -> None:
+    """After a pause: what waited acts now, the backlog enters in the order of arrival (I5, D17)."""
+    instance = instances_of(a)[i]
+    nodes = nodes_of(a)
+    n = np_int(instance.parked)
+    instance.parked = NONE
+    while n >= 0:
+        following = np_int(nodes[n].next)
+        nodes[n].t_ns = a.now_ns
+        put_node(a, n)
+        n = following
+    while instance.backlog_head >= 0:
+        j = np_int(instance.backlog_head)
+        unbacklog(a, j)
+        arrive(a, j, shared, calls)
+
+
+@part
+def set_stress(a: Any, i: int, threads: float, load: float, competition: int) -> None:
+    instance = instances_of(a)[i]
+    if instance.threads == threads and instance.load == load and instance.competition == competition:
+        return
+    advance_clock(a, i)
+    instance.threads = threads
+    instance.load = load
+    instance.competition = competition
+    set_rate(a, i)
+
+
+@part
+def set_rate_factor(a: Any, p: int, factor: float) -> None:
+    population = populations_of(a)[p]
+    if population.factor != factor:
+        rebase(a, p)
+        population.factor = factor
+        plan_arrival(a, p)
+
+
+@part
+def reset(a: Any, shared: Any) -> None:
+    """D22."""
+    instances = instances_of(a)
+    jobs = jobs_of(a)
+    calls = calls_of(a)
+    hops = hops_of(a)
+    for i in range(a.instances_length):
+        _clear_cpu(a, i, shared)
+        instance = instances[i]
+        instance.busy = 0
+        instance.queued = 0
+        instance.head = NONE
+        instance.tail = NONE
+        instance.backlogged = 0
+        instance.backlog_head = NONE
+        instance.backlog_tail = NONE
+        _forget_parked(a, i)
+        if shared is not None:
+            set_rate(a, i)
+        if instance.probe != 0:
+            if services_of(a)[instance.service].after_answer == 1:
+                t_ns = a.now_ns + services_of(a)[instance.service].interval_ns
+                schedule(a, t_ns, _PROBE_SEND, -(i + 1), 0, instance.probe + 16, i, 0, 0)
+            instance.probe = 0
+    for j in range(a.fresh_job):
+        if jobs[j].state != FREE:
+            waste(a, j)
+    for c in range(a.fresh_call):
+        call = calls[c]
+        if call.state == FREE:
+            continue
+        if call.parent >= 0:
+            give_up(a, c)
+            continue
+        if call.state == WAITING:
+            drop_timer(a, c)
+            let_go(a, c)
+            hops[call.hop].in_flight -= 1
+            hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
+        failed(a, c, _CANCELLED)
+    find_first_timeout(a)
+
+
+@part
+def cut(a: Any, shared: Any) -> None:
+    """Write the zone columns of the row that ends now; nothing of the simulated world changes."""
+    instances = instances_of(a)
+    rows = zone_rows_of(a)
+    services = a.services_length
+    for i in range(a.instances_length):
+        instance = instances[i]
+        at = ((a.row * services + instance.service) * a.zones + instance.zone) * ZONE_COLUMNS
+        dt = a.now_ns - instance.clock_ns
+        cpu = instance.cpu
+        if shared is not None:
+            if instance.on_cpu > 0:
+                cpu += virtual_progress(dt, instance.rate) * instance.on_cpu
+            stress = instance.stress + stress_progress(a.now_ns - instance.stress_ns, instance.stress_rate)
+            rows[at + STRESS] += stress - instance.stress_cut
+            instance.stress_cut = stress
+        else:
+            cpu += dt * instance.on_cpu * 1024
+        rows[at + CPU] += cpu - instance.cpu_cut
+        instance.cpu_cut = cpu
+        rows[at + QUEUED] += instance.queued + instance.backlogged
+        rows[at + IN_SERVICE] += instance.busy
+        rows[at + UP] += 1 if instance.state == _UP else 0
+        if instance.in_view == 1:
+            rows[at + IN_VIEW] += 1
+            cores = application_cores(
+                instance.slots, instance.cores, instance.threads, instance.load, instance.competition
+            )
+            rows[at + CAPACITY] += int(math.floor(1000.0 * cores))

@@ -1,0 +1,428 @@
+"""The kernel's instances: deliveries, queues, slots, work, answers (I1-I5, D7-D11, D13, D17, D18).
+
+`shared` is None in kernels where every job has a core of its own, `calls` is None where no service calls another: the
+compiler then leaves out what they guard.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azsim.base.jit import part
+from azsim.base.seeds import ERROR, key_hash
+from azsim.dataplane.caller import attempt_failed, give_up, lose, redispatches, start_child, succeeded
+from azsim.dataplane.codes import InstanceState, Kind, Outcome
+from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED
+from azsim.dataplane.probes import probe_answered
+from azsim.dataplane.queues import new_node, schedule
+from azsim.dataplane.shared_cpu import join_cpu, leave_cpu
+from azsim.dataplane.state import (
+    ANSWERED,
+    BACKLOGGED,
+    CALLING,
+    NONE,
+    ON_CPU,
+    QUEUED,
+    WAITING,
+    calls_of,
+    cuts_of,
+    delays_of,
+    free_job,
+    instances_of,
+    jobs_of,
+    nodes_of,
+    service_rows_of,
+    services_of,
+    work_table_of,
+)
+from azsim.policy.distributions import sample_work, unit
+
+_UP = int(InstanceState.UP)
+_PAUSED = int(InstanceState.PAUSED)
+_CRASHED = int(InstanceState.CRASHED)
+_DEAD = int(InstanceState.DEAD)
+_OK = int(Outcome.OK)
+_ERROR = int(Outcome.ERROR)
+_REFUSED = int(Outcome.REFUSED)
+_OVERLOAD = int(Outcome.OVERLOAD)
+_COMPLETION = int(Kind.COMPLETION)
+_RESPONSE = int(Kind.RESPONSE)
+
+
+@part
+def count(a: Any, s: int, column: int, amount: int) -> None:
+    """Add to a column of a service's current row."""
+    service_rows_of(a)[(a.row * a.services_length + s) * SERVICE_COLUMNS + column] += amount
+
+
+@part
+def waste(a: Any, j: int) -> None:
+    """A job ends without use to anyone (D21)."""
+    job = jobs_of(a)[j]
+    if job.cpu > 0:
+        count(a, instances_of(a)[job.instance].service, WASTED, job.cpu)
+    free_job(a, j)
+
+
+# --- in ------------------------------------------------------------------------------------------------------------
+
+
+@part
+def deliver(a: Any, j: int, shared: Any, calls: Any) -> None:
+    """A job reaches its instance (D7)."""
+    job = jobs_of(a)[j]
+    i = job.instance
+    instance = instances_of(a)[i]
+    state = instance.state
+    if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0 or state == _DEAD:
+        _lost(a, j)
+    elif state == _UP:
+        arrive(a, j, shared, calls)
+    elif state == _CRASHED:
+        count(a, instance.service, REFUSED, 1)
+        answer(a, j, _REFUSED)
+    elif instance.backlogged < instance.backlog_places:
+        _append(a, j)
+    else:
+        _lost(a, j)
+
+
+@part
+def _lost(a: Any, j: int) -> None:
+    job = jobs_of(a)[j]
+    c = job.call
+    if c >= 0:
+        call = calls_of(a)[c]
+        if call.generation == job.call_generation and call.state == WAITING and call.tag == job.tag:
+            lose(a, c)
+    free_job(a, j)
+
+
+@part
+def _append(a: Any, j: int) -> None:
+    """Into the backlog of a paused host (I5)."""
+    jobs = jobs_of(a)
+    job = jobs[j]
+    instance = instances_of(a)[job.instance]
+    job.state = BACKLOGGED
+    job.next = NONE
+    job.previous = instance.backlog_tail
+    if instance.backlog_tail >= 0:
+        jobs[instance.backlog_tail].next = j
+    else:
+        instance.backlog_head = j
+    instance.backlog_tail = j
+    instance.backlogged += 1
+
+
+@part
+def arrive(a: Any, j: int, shared: Any, calls: Any) -> None:
+    """At a running instance: a probe may be answered from the side, all else is admitted (D8, D18)."""
+    job = jobs_of(a)[j]
+    i = job.instance
+    instance = instances_of(a)[i]
+    if job.call < 0 and services_of(a)[instance.service].probe_queue == 0:
+        if fails(a, j):
+            answer(a, j, _ERROR)
+        else:
+            answer(a, j, _OK)
+    elif instance.busy < instance.slots:
+        start(a, j, shared)
+    elif instance.queued < instance.queue:
+        _enqueue(a, j)
+    else:
+        count(a, instance.service, OVERLOADED, 1)
+        answer(a, j, _OVERLOAD)
+
+
+@part
+def _enqueue(a: Any, j: int) -> None:
+    jobs = jobs_of(a)
+    job = jobs[j]
+    instance = instances_of(a)[job.instance]
+    job.state = QUEUED
+    instance.queued += 1
+    if instance.lifo == 1:
+        job.previous = NONE
+        job.next = instance.head
+        if instance.head >= 0:
+            jobs[instance.head].previous = j
+        else:
+            instance.tail = j
+        instance.head = j
+    else:
+        job.next = NONE
+        job.previous = instance.tail
+        if instance.tail >= 0:
+            jobs[instance.tail].next = j
+        else:
+            instance.head = j
+        instance.tail = j
+
+
+@part
+def unqueue(a: Any, j: int) -> None:
+    """Take a job out of its queue."""
+    jobs = jobs_of(a)
+    job = jobs[j]
+    instance = instances_of(a)[job.instance]
+    instance.queued -= 1
+    if job.previous >= 0:
+        jobs[job.previous].next = job.next
+    else:
+        instance.head = job.next
+    if job.next >= 0:
+        jobs[job.next].previous = job.previous
+    else:
+        instance.tail = job.previous
+
+
+@part
+def unbacklog(a: Any, j: int) -> None:
+    """Take a job out of its backlog."""
+    jobs = jobs_of(a)
+    job = jobs[j]
+    instance = instances_of(a)[job.instance]
+    instance.backlogged -= 1
+    if job.previous >= 0:
+        jobs[job.previous].next = job.next
+    else:
+        instance.backlog_head = job.next
+    if job.next >= 0:
+        jobs[job.next].previous = job.previous
+    else:
+        instance.backlog_tail = job.previous
+
+
+@part
+def fails(a: Any, j: int) -> bool:
+    """Whether the instance's error share hits this job (D9)."""
+    job = jobs_of(a)[j]
+    share = instances_of(a)[job.instance].error_share
+    return share > 0.0 and unit(key_hash(a.key, job.request, job.path, job.tag, ERROR)) < share
+
+
+# --- work ----------------------------------------------------------------------------------------------------------
+
+
+@part
+def start(a: Any, j: int, shared: Any) -> None:
+    """A job takes a slot (D9)."""
+    job = jobs_of(a)[j]
+    i = job.instance
+    instance = instances_of(a)[i]
+    instance.busy += 1
+    count(a, instance.service, STARTED, 1)
+    work = 0
+    if fails(a, j):
+        job.outcome = _ERROR
+    elif job.call >= 0:
+        work = sample_work(
+            instance.work,
+            instance.work_a,
+            instance.work_b,
+            work_table_of(a),
+            instance.table_first,
+            instance.table_count,
+            a.key,
+            job.request,
+            job.path,
+            job.tag,
+        )
+    job.state = ON_CPU
+    if shared is not None:
+        join_cpu(a, i, j, work)
+    else:
+        t_ns = a.now_ns
+        instance.cpu += instance.on_cpu * (t_ns - instance.clock_ns) * 1024
+        instance.clock_ns = t_ns
+        instance.on_cpu += 1
+        job.joined = t_ns
+        schedule(a, t_ns + work, _COMPLETION, job.request, job.path, job.tag, j, job.generation, 0)
+
+
+@part
+def off_cpu(a: Any, j: int, completed: int, shared: Any) -> None:
+    """A job leaves the CPU; its core time is noted."""
+    job = jobs_of(a)[j]
+    i = job.instance
+    if shared is not None:
+        leave_cpu(a, i, j, completed)
+    else:
+        instance = instances_of(a)[i]
+        t_ns = a.now_ns
+        instance.cpu += instance.on_cpu * (t_ns - instance.clock_ns) * 1024
+        instance.clock_ns = t_ns
+        instance.on_cpu -= 1
+        job.cpu += (t_ns - job.joined) * 1024
+
+
+@part
+def complete(a: Any, j: int, shared: Any, calls: Any) -> None:
+    """A job's work is done (D10)."""
+    off_cpu(a, j, 1, shared)
+    if calls is not None:
+        go_on(a, j, shared)
+    else:
+        finish(a, j, jobs_of(a)[j].outcome, shared)
+
+
+@part
+def go_on(a: Any, j: int, shared: Any) -> None:
+    """Make a job's next call, or end it (D10)."""
+    job = jobs_of(a)[j]
+    service = services_of(a)[instances_of(a)[job.instance].service]
+    if job.call >= 0 and job.outcome == _OK and job.calls_made < service.calls_count:
+        job.state = CALLING
+        start_child(a, j)
+    else:
+        finish(a, j, job.outcome, shared)
+
+
+@part
+def child_ended(a: Any, shared: Any) -> None:
+    """A job's call has ended; the job goes on with the next, or ends (D14, D15)."""
+    j = a.ended_job
+    a.ended_job = NONE
+    job = jobs_of(a)[j]
+    job.child = NONE
+    if a.ended_well == 0:
+        job.outcome = _ERROR
+    go_on(a, j, shared)
+
+
+@part
+def finish(a: Any, j: int, outcome: int, shared: Any) -> None:
+    """A job frees its slot, the next one starts, the answer is sent (D10)."""
+    i = jobs_of(a)[j].instance
+    instances_of(a)[i].busy -= 1
+    start_waiting(a, i, shared)
+    answer(a, j, outcome)
+
+
+@part
+def start_waiting(a: Any, i: int, shared: Any) -> None:
+    """Give free slots to those who wait, passing over the expired where the instance does so (R7)."""
+    instance = instances_of(a)[i]
+    while instance.busy < instance.slots and instance.head >= 0:
+        j = instance.head
+        unqueue(a, j)
+        if instance.drop_expired == 1 and jobs_of(a)[j].call >= 0 and jobs_of(a)[j].expiry_ns <= a.now_ns:
+            count(a, instance.service, DROPPED, 1)
+            free_job(a, j)
+        else:
+            start(a, j, shared)
+
+
+# --- out -----------------------------------------------------------------------------------------------------------
+
+
+@part
+def answer(a: Any, j: int, outcome: int) -> None:
+    """Send a job's answer (D11)."""
+    job = jobs_of(a)[j]
+    job.outcome = outcome
+    job.state = ANSWERED
+    link = job.place * (a.zones + 1) + instances_of(a)[job.instance].zone
+    if cuts_of(a)[link] > 0:
+        waste(a, j)
+        return
+    schedule(a, a.now_ns + delays_of(a)[link], _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0)
+
+
+@part
+def respond(a: Any, j: int, calls: Any) -> None:
+    """An answer arrives (D12)."""
+    job = jobs_of(a)[j]
+    i = job.instance
+    instance = instances_of(a)[i]
+    if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0:
+        waste(a, j)
+        return
+    c = job.call
+    if c < 0:
+        probe_answered(a, i, job.tag, job.outcome == _OK)
+        free_job(a, j)
+        return
+    call = calls_of(a)[c]
+    if call.generation != job.call_generation or call.state != WAITING or call.tag != job.tag:
+        waste(a, j)
+        return
+    if calls is not None and is_parked(a, c, _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0):
+        return
+    outcome = job.outcome
+    if outcome == _OK:
+        if job.cpu > 0:
+            count(a, instance.service, USEFUL, job.cpu)
+        instance.outstanding -= 1
+        call.target = NONE
+        free_job(a, j)
+        succeeded(a, c)
+        return
+    waste(a, j)
+    if redispatches(a, c, outcome):
+        return
+    if call.target >= 0:
+        instances_of(a)[call.target].outstanding -= 1
+        call.target = NONE
+    attempt_failed(a, c, outcome)
+
+
+@part
+def is_parked(
+    a: Any,
+    c: int,
+    kind: int,
+    request: int,
+    path: int,
+    tag: int,
+    subject: int,
+    generation: int,
+    dispatched: int,
+) -> bool:
+    """Keep an event for a call whose own instance is paused until it resumes (D17)."""
+    parent = calls_of(a)[c].parent
+    if parent < 0:
+        return False
+    instance = instances_of(a)[jobs_of(a)[parent].instance]
+    if instance.state != _PAUSED:
+        return False
+    n = new_node(a)
+    node = nodes_of(a)[n]
+    node.kind = kind
+    node.request = request
+    node.path = path
+    node.tag = tag
+    node.subject = subject
+    node.generation = generation
+    node.dispatched = dispatched
+    node.next = instance.parked
+    instance.parked = n
+    return True
+
+
+# --- taken away ----------------------------------------------------------------------------------------------------
+
+
+@part
+def cancel(a: Any, j: int, shared: Any, calls: Any) -> None:
+    """A cancel reaches the instance (D13)."""
+    job = jobs_of(a)[j]
+    i = job.instance
+    instance = instances_of(a)[i]
+    if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0 or instance.state == _PAUSED:
+        return
+    if job.state == QUEUED:
+        unqueue(a, j)
+        waste(a, j)
+    elif job.state == BACKLOGGED:
+        unbacklog(a, j)
+        waste(a, j)
+    elif job.state == ON_CPU or job.state == CALLING:
+        if job.state == ON_CPU:
+            off_cpu(a, j, 0, shared)
+        elif calls is not None:
+            give_up(a, job.child)
+        instance.busy -= 1
+        waste(a, j)
+        start_waiting(a, i, shared)

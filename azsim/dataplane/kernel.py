@@ -1,0 +1,382 @@
+"""The kernel as a data plane: it owns the memory that the compiled loop works on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from azsim.base.errors import InternalError, LimitError
+from azsim.dataplane import layout, loop
+from azsim.dataplane.codes import INFINITE, OUTCOMES, InstanceState, Reason
+from azsim.dataplane.layout import Plan, Recording
+from azsim.dataplane.protocol import Notice
+from azsim.dataplane.state import BUCKETS, CALLING, ENTRY, FREE, NONE, ON_CPU, POOLS, STATE, WAITING
+from azsim.policy.cpu import virtual_progress
+from azsim.policy.histogram import BINS
+
+_GROWING = {
+    "calls": "requests and calls in progress",
+    "jobs": "attempts queued, in service or answered",
+    "nodes": "timers",
+}
+
+
+def _ns_shift(plan: Plan) -> int:
+    """Bucket width of the event wheel, as a power of two of nanoseconds: about the spacing of events."""
+    slots = float(plan.instances["slots"].sum())
+    work = float(plan.instances["work_mean_ns"].max(initial=1.0))
+    # Full slots complete slots / work jobs a nanosecond, and each brings a few events.
+    spacing = work / max(1.0, 3.0 * slots)
+    return int(np.clip(np.log2(max(1.0, spacing)), 7, 20))
+
+
+class Kernel:
+    """The compiled data plane. `memory_limit_bytes` bounds its pools and series; None: no bound."""
+
+    def __init__(self, plan: Plan, memory_limit_bytes: int | None = None, variant: str | None = None) -> None:
+        """`variant`: `lean` or `full`; by default the smallest that can run the plan."""
+        self._plan = plan
+        self._limit = memory_limit_bytes
+        has_calls = bool((plan.hops["caller"] >= 0).any())
+        needs_full = plan.shared_cpu or has_calls
+        if variant is None:
+            variant = "full" if needs_full else "lean"
+        if variant not in ("lean", "full") or (variant == "lean" and needs_full):
+            raise ValueError(f"kernel variant {variant!r} cannot run this plan")
+        self.variant = variant
+        mark = 1 if variant == "full" else None
+        self._marks = (mark, mark)
+        self._record = np.zeros(1, STATE)
+        self._pools: dict[str, Any] = {}
+        self._rows = 0
+        self._notices: list[Notice] = []
+        self._build()
+
+    # --- memory ----------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        plan = self._plan
+        p, h, s, i = len(plan.populations), len(plan.hops), len(plan.services), len(plan.instances)
+        places = len(plan.zones) + 1
+        lengths = {
+            "populations": p,
+            "hops": h,
+            "services": s,
+            "shelves": s * len(plan.zones),
+            "instances": i,
+            "targets": i,
+            "cuts": places * places,
+            "tokens": plan.buckets,
+            "calls": 1024,
+            "jobs": 1024,
+            "nodes": 2048,
+            "near": 2048,
+            "far": 2048,
+            "wheel": BUCKETS,
+            "bits": BUCKETS // 64,
+            "running": int(plan.instances["slots"].sum()) if self.variant == "full" else 0,
+            "order": i,
+            "notices": i,
+            "hop_attempts": h,
+            "hop_outcomes": h * OUTCOMES,
+        }
+        given = {
+            "places": plan.places,
+            "segments": plan.segments,
+            "work_table": plan.work_table,
+            "delays": plan.delay_ns.reshape(-1),
+        }
+        for name, (dtype, _) in POOLS.items():
+            if name in given:
+                self._pools[name] = np.ascontiguousarray(given[name], dtype)
+            else:
+                self._pools[name] = np.zeros(lengths.get(name, 0), dtype)
+        for name in ("populations", "hops", "services", "instances"):
+            for field in getattr(plan, name).dtype.names:
+                self._pools[name][field] = getattr(plan, name)[field]
+        self._start_tables()
+        self._room(64)
+        for name in POOLS:
+            self._point(name)
+        a = self._record[0]
+        a["key"], a["epoch"], a["zones"] = plan.key, plan.epoch, len(plan.zones)
+        for name in ("arrival_ns", "timeout_ns", "queue_ns", "completion_ns"):
+            a[name] = INFINITE
+        for name in ("free_call", "free_job", "free_node", "slot_kind", "ended_job"):
+            a[name] = NONE
+        a["calls_left"], a["jobs_left"], a["nodes_left"] = (len(self._pools[n]) for n in ("calls", "jobs", "nodes"))
+        a["shift"] = _ns_shift(plan)
+        self._make_room(extra=i)
+        self._control(loop.BEGIN)
+
+    def _start_tables(self) -> None:
+        """Initial values that are not zero."""
+        plan = self._plan
+        populations, hops = self._pools["populations"], self._pools["hops"]
+        populations["next_request"] = np.arange(len(populations), dtype=np.int64) << 44
+        populations["factor"] = 1.0
+        hops["head"] = hops["tail"] = NONE
+        for hop in plan.hops:
+            if hop["buckets_first"] >= 0:
+                owners = (
+                    plan.populations["clients"][hop["population"]]
+                    if hop["population"] >= 0
+                    else plan.services["instances_count"][hop["caller"]]
+                )
+                first = int(hop["buckets_first"])
+                self._pools["tokens"][first : first + int(owners)] = hop["budget_capacity"]
+        services, shelves, instances = (self._pools[n] for n in ("services", "shelves", "instances"))
+        services["targets_first"] = services["instances_first"]
+        for table in (services, shelves):
+            table["last"] = table["position"] = NONE
+        instances["in_view"] = instances["sensed"] = 1
+        for field in ("head", "tail", "backlog_head", "backlog_tail", "parked", "place_in_order"):
+            instances[field] = NONE
+        instances["rate"] = 1.0
+        instances["next_ns"] = INFINITE
+        instances["heap_first"] = np.concatenate(([0], np.cumsum(instances["slots"], dtype=np.int64)[:-1]))
+        self._pools["wheel"][:] = NONE
+
+    def _point(self, name: str) -> None:
+        pool = self._pools[name]
+        self._record[0][f"{name}_at"] = pool.ctypes.data
+        self._record[0][f"{name}_length"] = pool.size
+
+    def _resize(self, name: str, length: int) -> None:
+        # In place where the allocator can: no second copy of a large pool.
+        self._pools[name].resize(length, refcheck=False)
+        self._point(name)
+
+    def _bound(self, more: int) -> None:
+        if self._limit is None:
+            return
+        used = {name: pool.nbytes for name, pool in self._pools.items()}
+        if sum(used.values()) + more > self._limit:
+            worst = max(used, key=lambda name: used[name])
+            a = self._record[0]
+            held = {n: len(self._pools[n]) - int(a[f"{n}_left"]) for n in _GROWING}
+            filled = ", ".join(f"{held[n]:,} {what}" for n, what in _GROWING.items())
+            raise LimitError(
+                f"the simulation needs more than its memory limit of {self._limit / 2**20:.0f} MiB at "
+                f"{self.now_ns / 1e9:.3f} s of simulated time (largest: {worst}, {used[worst] / 2**20:.0f} MiB; held: {filled}). "
+                "Bound the queues (queue: 1000), add a deadline, or give a larger --memory"
+            )
+
+    def _room(self, rows: int) -> None:
+        """Make room for so many rows of the recording."""
+        plan = self._plan
+        p, s, z = len(plan.populations), len(plan.services), len(plan.zones)
+        widths = {
+            "population_rows": p * layout.POPULATION_COLUMNS,
+            "service_rows": s * layout.SERVICE_COLUMNS,
+            "zone_rows": s * z * layout.ZONE_COLUMNS,
+            "latency_rows": BINS,
+        }
+        self._bound(8 * (rows - self._rows) * sum(widths.values()))
+        for name, width in widths.items():
+            self._resize(name, rows * width)
+        starts = np.zeros(rows, np.int64)
+        starts[: self._rows] = self._starts[: self._rows] if self._rows else 0
+        self._starts = starts
+        self._rows = rows
+
+    def _make_room(self, extra: int = 0) -> None:
+        """Double the pools that are nearly full; or see to `extra` free event nodes."""
+        a = self._record[0]
+        for name, spare in (
+            ("calls", loop.SPARE_CALLS),
+            ("jobs", loop.SPARE_JOBS),
+            ("nodes", loop.SPARE_NODES + extra),
+        ):
+            left = int(a[f"{name}_left"])
+            if left < spare:
+                before = len(self._pools[name])
+                length = max(before + before // 2, before + spare)
+                self._bound((length - before) * (self._pools[name].itemsize + 2 * ENTRY.itemsize * (name == "nodes")))
+                self._resize(name, length)
+                a[f"{name}_left"] += length - before
+                if name == "nodes":
+                    self._resize("near", length)
+                    self._resize("far", length)
+
+    # --- DataPlane -------------------------------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """The tables this data plane runs on."""
+        return self._plan
+
+    @property
+    def now_ns(self) -> int:
+        """The instant reached: every event before it has happened."""
+        return int(self._record["now_ns"][0])
+
+    def advance(self, until_ns: int) -> Reason:
+        """See `DataPlane.advance`."""
+        while True:
+            reason = loop.advance(self._record, until_ns, *self._marks)
+            if reason == Reason.GROW:
+                self._make_room()
+                continue
+            if reason == Reason.NOTICE:
+                self._collect_notices()
+            return Reason(reason)
+
+    def _collect_notices(self) -> None:
+        a = self._record[0]
+        for notice in self._pools["notices"][: int(a["notice_count"])]:
+            self._notices.append(Notice(int(notice["t_ns"]), int(notice["instance"]), bool(notice["healthy"])))
+        a["notice_count"] = 0
+
+    def take_notices(self) -> list[Notice]:
+        """See `DataPlane.take_notices`."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def _control(
+        self, what: int, subject: int = 0, number: int = 0, extra: int = 0, x: float = 0.0, y: float = 0.0
+    ) -> None:
+        loop.control(self._record, what, subject, number, extra, x, y, *self._marks)
+
+    def cut_row(self) -> int:
+        """See `DataPlane.cut_row`."""
+        self._control(loop.CUT)
+        a = self._record[0]
+        row = int(a["row"]) + 1
+        if row >= self._rows:
+            self._room(self._rows * 2)
+        a["row"] = row
+        self._starts[row] = a["now_ns"]
+        return row
+
+    def set_view(self, instance: int, healthy: bool) -> None:
+        """See `DataPlane.set_view`."""
+        self._control(loop.SET_VIEW, instance, int(healthy))
+
+    def set_instance_state(self, instance: int, state: InstanceState, backlog: int) -> None:
+        """See `DataPlane.set_instance_state`."""
+        # Each job may need an answer: as many event nodes as there are jobs.
+        self._make_room(extra=len(self._pools["jobs"]) - int(self._record["jobs_left"][0]))
+        self._control(loop.SET_STATE, instance, int(state), backlog)
+
+    def set_stress(self, instance: int, threads: float, load: float, competition: int) -> None:
+        """See `DataPlane.set_stress`."""
+        if self.variant == "lean":
+            raise InternalError("CPU stress on a plan whose instances were said to run at full speed")
+        self._control(loop.SET_STRESS, instance, competition, 0, threads, load)
+
+    def set_link(self, place_a: int, place_b: int, cut: bool) -> None:
+        """See `DataPlane.set_link`."""
+        places = len(self._plan.zones) + 1
+        for link in (place_a * places + place_b, place_b * places + place_a):
+            self._pools["cuts"][link] = int(cut)
+
+    def set_latency(self, instance: int, add_ns: int) -> None:
+        """See `DataPlane.set_latency`."""
+        self._pools["instances"]["latency_ns"][instance] = add_ns
+
+    def set_error_share(self, instance: int, share: float) -> None:
+        """See `DataPlane.set_error_share`."""
+        self._pools["instances"]["error_share"][instance] = share
+
+    def set_rate_factor(self, population: int, factor: float) -> None:
+        """See `DataPlane.set_rate_factor`."""
+        self._control(loop.SET_FACTOR, population, x=factor)
+
+    def reset(self) -> None:
+        """See `DataPlane.reset`."""
+        self._make_room(extra=len(self._plan.instances))
+        self._control(loop.RESET)
+
+    def set_retries(self, on: bool) -> None:
+        """See `DataPlane.set_retries`."""
+        self._record["retries_off"] = int(not on)
+
+    def finish(self) -> Recording:
+        """See `DataPlane.finish`."""
+        self._control(loop.CUT)
+        plan, a = self._plan, self._record[0]
+        p, s, z = len(plan.populations), len(plan.services), len(plan.zones)
+        rows = int(a["row"]) + 1
+
+        def table(name: str, *dims: int) -> Any:
+            size = rows * int(np.prod(dims))
+            return self._pools[name][:size].reshape(rows, *dims).copy()
+
+        return Recording(
+            start_ns=self._starts[:rows].copy(),
+            end_ns=self.now_ns,
+            populations=table("population_rows", p, layout.POPULATION_COLUMNS),
+            services=table("service_rows", s, layout.SERVICE_COLUMNS),
+            zones=table("zone_rows", s, z, layout.ZONE_COLUMNS),
+            latency=table("latency_rows", BINS),
+            hop_attempts=self._pools["hop_attempts"].copy(),
+            hop_outcomes=self._pools["hop_outcomes"].reshape(-1, OUTCOMES).copy(),
+            in_flight=self._pools["populations"]["in_flight"].copy(),
+            attempts_in_flight=self._pools["hops"]["in_flight"].copy(),
+            cpu_in_progress=self._cpu_in_progress(),
+        )
+
+    def _cpu_in_progress(self) -> int:
+        """Core time spent on jobs that are still there, 2^-10 ns."""
+        jobs = self._pools["jobs"][: int(self._record["fresh_job"][0])]
+        jobs = jobs[jobs["state"] != FREE]
+        total = int(jobs["cpu"].sum())
+        for job in jobs[jobs["state"] == ON_CPU]:
+            instance = self._pools["instances"][job["instance"]]
+            if self.variant == "full":
+                clock = int(instance["clock"]) + virtual_progress(
+                    self.now_ns - int(instance["clock_ns"]), float(instance["rate"])
+                )
+                total += clock - int(job["joined"])
+            else:
+                total += (self.now_ns - int(job["joined"])) * 1024
+        return total
+
+    def check(self) -> None:
+        """See `DataPlane.check`."""
+        a = self._record[0]
+        calls = self._pools["calls"][: int(a["fresh_call"])]
+        jobs = self._pools["jobs"][: int(a["fresh_job"])]
+        hops = self._pools["hops"]
+        instances = self._pools["instances"]
+        plan = self._plan
+        rows = int(a["row"]) + 1
+        p = len(plan.populations)
+        width = layout.POPULATION_COLUMNS
+        series = self._pools["population_rows"][: rows * p * width].reshape(rows, p, width).sum(axis=0)
+        failed = series[:, layout.FAILED : layout.FAILED + OUTCOMES].sum(axis=1)
+        live = calls[calls["state"] != FREE]
+        for k, name in enumerate(plan.population_names):
+            hop = int(plan.populations["hop"][k])
+            held = int((live["hop"] == hop).sum())
+            offered, succeeded = int(series[k, layout.OFFERED]), int(series[k, layout.SUCCEEDED])
+            _same(f"C1 {name}: offered = succeeded + failed + in flight", offered, succeeded + int(failed[k]) + held)
+            _same(f"C1 {name}: in flight", int(self._pools["populations"]["in_flight"][k]), held)
+        outcomes = self._pools["hop_outcomes"].reshape(-1, OUTCOMES).sum(axis=1)
+        for h in range(len(hops)):
+            waiting = int(((live["hop"] == h) & (live["state"] == WAITING)).sum())
+            _same(f"C2 hop {h}: attempts", int(self._pools["hop_attempts"][h]), int(outcomes[h]) + waiting)
+        busy = np.bincount(
+            jobs["instance"][(jobs["state"] == ON_CPU) | (jobs["state"] == CALLING)], minlength=len(instances)
+        )
+        targets = np.bincount(live["target"][live["target"] >= 0], minlength=len(instances))
+        for i, name in enumerate(plan.instance_names):
+            _same(f"{name}: slots taken", int(instances["busy"][i]), int(busy[i]))
+            _same(f"{name}: outstanding", int(instances["outstanding"][i]), int(targets[i]))
+        spent = int(instances["cpu"].sum())
+        if self.variant == "full":
+            for x in instances[instances["on_cpu"] > 0]:
+                spent += virtual_progress(self.now_ns - int(x["clock_ns"]), float(x["rate"])) * int(x["on_cpu"])
+        else:
+            spent += int(((self.now_ns - instances["clock_ns"]) * instances["on_cpu"]).sum()) * 1024
+        s = len(plan.services)
+        work = self._pools["service_rows"][: rows * s * layout.SERVICE_COLUMNS].reshape(rows, s, -1).sum(axis=(0, 1))
+        judged = int(work[layout.USEFUL]) + int(work[layout.WASTED])
+        _same("C3 CPU time = useful + wasted + in progress", spent, judged + self._cpu_in_progress())
+
+
+def _same(what: str, left: int, right: int) -> None:
+    if left != right:
+        raise InternalError(f"conservation broken: {what}: {left} against {right}")

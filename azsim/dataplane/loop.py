@@ -1,0 +1,297 @@
+"""The kernel's event loop, compiled.
+
+`advance` takes the next event from four sources - the next arrival, the first timeout, the first completion of a shared
+CPU, the event queue - by time and, at one instant, by key (O1); and lets it happen. Two variants are compiled: `lean`
+(every job has a core of its own and no service calls another) and `full`; the arguments `shared` and `calls` are None in
+the lean one, and the compiler drops what they guard.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azsim.base.jit import compiled, part
+from azsim.base.seeds import PHASE, key_hash
+from azsim.dataplane import conditions, state
+from azsim.dataplane.balancer import list_targets
+from azsim.dataplane.caller import (
+    attempt_failed,
+    drop_timer,
+    let_go,
+    plan_arrival,
+    redispatches,
+    request_arrives,
+    send,
+    timed_out,
+)
+from azsim.dataplane.codes import Kind, Outcome, Reason
+from azsim.dataplane.instance import cancel, child_ended, complete, deliver, is_parked, respond
+from azsim.dataplane.probes import probe_answered, send_probe
+from azsim.dataplane.queues import empty_slot, first_node, key_before, schedule, take_node
+from azsim.dataplane.shared_cpu import first_completion
+from azsim.dataplane.state import (
+    BACKING_OFF,
+    NONE,
+    WAITING,
+    calls_of,
+    hops_of,
+    instances_of,
+    jobs_of,
+    nodes_of,
+    notices_of,
+    populations_of,
+)
+from azsim.policy.arrivals import increment
+from azsim.policy.distributions import unit
+
+_COMPLETION = int(Kind.COMPLETION)
+_RESPONSE = int(Kind.RESPONSE)
+_TIMEOUT = int(Kind.TIMEOUT)
+_CONNECT_TIMEOUT = int(Kind.CONNECT_TIMEOUT)
+_BALANCER_TIMEOUT = int(Kind.BALANCER_TIMEOUT)
+_PROBE_TIMEOUT = int(Kind.PROBE_TIMEOUT)
+_CANCEL = int(Kind.CANCEL)
+_BACKOFF_END = int(Kind.BACKOFF_END)
+_PROBE_SEND = int(Kind.PROBE_SEND)
+_REQUEST_ARRIVAL = int(Kind.REQUEST_ARRIVAL)
+_DELIVERY = int(Kind.DELIVERY)
+_TIMED_OUT = int(Outcome.TIMEOUT)
+_REACHED = int(Reason.REACHED)
+_NOTICE = int(Reason.NOTICE)
+_GROW = int(Reason.GROW)
+
+_ARRIVALS, _TIMEOUTS, _QUEUE, _COMPLETIONS = 0, 1, 2, 3
+
+# What one event may need of each pool at most.
+SPARE_CALLS, SPARE_JOBS, SPARE_NODES = 4, 4, 16
+
+
+@part
+def _happen(
+    a: Any,
+    kind: int,
+    request: int,
+    path: int,
+    tag: int,
+    subject: int,
+    generation: int,
+    dispatched: int,
+    shared: Any,
+    calls: Any,
+) -> None:
+    """Let one event happen, unless what it is about has gone."""
+    if kind == _COMPLETION:
+        if jobs_of(a)[subject].generation == generation:
+            complete(a, subject, shared, calls)
+    elif kind == _RESPONSE:
+        if jobs_of(a)[subject].generation == generation:
+            respond(a, subject, calls)
+    elif kind == _DELIVERY:
+        if jobs_of(a)[subject].generation == generation:
+            deliver(a, subject, shared, calls)
+    elif kind == _CANCEL:
+        if jobs_of(a)[subject].generation == generation:
+            cancel(a, subject, shared, calls)
+    elif kind == _PROBE_SEND:
+        send_probe(a, subject, tag)
+    elif kind == _PROBE_TIMEOUT:
+        probe_answered(a, subject, tag, False)
+    else:
+        call = calls_of(a)[subject]
+        if call.generation != generation or call.tag >> 4 != tag >> 4:
+            return
+        if kind == _BACKOFF_END:
+            if call.state != BACKING_OFF:
+                return
+        elif call.state != WAITING or (kind != _TIMEOUT and call.tag != dispatched):
+            return
+        if calls is not None and is_parked(a, subject, kind, request, path, tag, subject, generation, dispatched):
+            return
+        if kind == _BACKOFF_END:
+            send(a, subject)
+        elif kind == _BALANCER_TIMEOUT:
+            if not redispatches(a, subject, _TIMED_OUT):
+                let_go(a, subject)
+                attempt_failed(a, subject, _TIMED_OUT)
+        else:
+            timed_out(a, subject)
+
+
+@part
+def _first_source(a: Any, t_ns: int, shared: Any) -> int:
+    """Which source holds the first of several events at t_ns."""
+    source = NONE
+    kind = 0
+    request = 0
+    path = 0
+    tag = 0
+    if a.timeout_ns == t_ns:
+        call = calls_of(a)[hops_of(a)[a.timeout_hop].head]
+        source = _TIMEOUTS
+        kind = _TIMEOUT
+        request = call.request
+        path = call.path
+        tag = (call.tag >> 4) << 4
+    if a.queue_ns == t_ns:
+        node = nodes_of(a)[first_node(a)]
+        if source < 0 or key_before(node.kind, node.request, node.path, node.tag, kind, request, path, tag):
+            source = _QUEUE
+            kind = node.kind
+            request = node.request
+            path = node.path
+            tag = node.tag
+    if shared is not None and a.completion_ns == t_ns:
+        job = jobs_of(a)[first_completion(a)]
+        if source < 0 or key_before(_COMPLETION, job.request, job.path, job.tag, kind, request, path, tag):
+            source = _COMPLETIONS
+            kind = _COMPLETION
+            request = job.request
+            path = job.path
+            tag = job.tag
+    if a.arrival_ns == t_ns:
+        arriving = populations_of(a)[a.arrival_population].next_request
+        if source < 0 or key_before(_REQUEST_ARRIVAL, arriving, a.epoch, 0, kind, request, path, tag):
+            source = _ARRIVALS
+    return source
+
+
+@part
+def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
+    conditions.act(a)
+    if a.notice_count > 0:
+        until_ns = min(until_ns, notices_of(a)[0].t_ns + 1)
+    while True:
+        if a.calls_left < SPARE_CALLS or a.jobs_left < SPARE_JOBS or a.nodes_left < SPARE_NODES:
+            return _GROW
+        t_ns = min(min(a.arrival_ns, a.timeout_ns), a.queue_ns)
+        if shared is not None:
+            t_ns = min(t_ns, a.completion_ns)
+        if a.slot_kind >= 0:
+            if a.now_ns >= until_ns:
+                break
+            if t_ns > a.now_ns:
+                kind = a.slot_kind
+                a.slot_kind = NONE
+                _happen(
+                    a,
+                    kind,
+                    a.slot_request,
+                    a.slot_path,
+                    a.slot_tag,
+                    a.slot_subject,
+                    a.slot_generation,
+                    0,
+                    shared,
+                    calls,
+                )
+            else:
+                empty_slot(a)
+                continue
+        else:
+            if t_ns >= until_ns:
+                break
+            ties = int(a.arrival_ns == t_ns) + int(a.timeout_ns == t_ns) + int(a.queue_ns == t_ns)
+            if shared is not None:
+                ties += int(a.completion_ns == t_ns)
+            if ties > 1:
+                source = _first_source(a, t_ns, shared)
+            elif a.queue_ns == t_ns:
+                source = _QUEUE
+            elif a.arrival_ns == t_ns:
+                source = _ARRIVALS
+            elif a.timeout_ns == t_ns:
+                source = _TIMEOUTS
+            else:
+                source = _COMPLETIONS
+            a.now_ns = t_ns
+            if source == _QUEUE:
+                n = first_node(a)
+                node = nodes_of(a)[n]
+                kind = node.kind
+                request = node.request
+                path = node.path
+                tag = node.tag
+                subject = node.subject
+                generation = node.generation
+                dispatched = node.dispatched
+                take_node(a, n)
+                _happen(a, kind, request, path, tag, subject, generation, dispatched, shared, calls)
+            elif source == _ARRIVALS:
+                request_arrives(a)
+            elif source == _TIMEOUTS:
+                c = hops_of(a)[a.timeout_hop].head
+                if calls is not None:
+                    call = calls_of(a)[c]
+                    tag = (call.tag >> 4) << 4
+                    if is_parked(a, c, _TIMEOUT, call.request, call.path, tag, c, call.generation, 0):
+                        drop_timer(a, c)
+                    else:
+                        timed_out(a, c)
+                else:
+                    timed_out(a, c)
+            elif shared is not None:
+                complete(a, first_completion(a), shared, calls)
+        if calls is not None:
+            while a.ended_job >= 0:
+                child_ended(a, shared)
+        if a.notice_count > 0:
+            until_ns = min(until_ns, a.now_ns + 1)
+    if a.notice_count > 0:
+        a.settled = 1
+        return _NOTICE
+    a.now_ns = max(a.now_ns, until_ns)
+    return _REACHED
+
+
+@compiled
+def advance(state_record: Any, until_ns: int, shared: Any, calls: Any) -> int:
+    """Let all events before until_ns happen; a Reason."""
+    return _run(state_record[0], until_ns, shared, calls)
+
+
+SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, ACT, BEGIN = range(8)
+
+
+@compiled
+def control(
+    state_record: Any, what: int, subject: int, number: int, extra: int, x: float, y: float, shared: Any, calls: Any
+) -> None:
+    """One action of the control plane: see the methods of Kernel for what each takes."""
+    a = state_record[0]
+    if what == BEGIN:
+        _begin(a)
+        return
+    conditions.act(a)
+    if what == SET_VIEW:
+        conditions.set_view(a, subject, number)
+    elif what == SET_STATE:
+        conditions.set_instance_state(a, subject, number, extra, shared, calls)
+    elif what == SET_FACTOR:
+        conditions.set_rate_factor(a, subject, x)
+    elif what == RESET:
+        conditions.reset(a, shared)
+    elif what == CUT:
+        conditions.cut(a, shared)
+    elif shared is not None and what == SET_STRESS:
+        conditions.set_stress(a, subject, x, y, number)
+
+
+@part
+def _begin(a: Any) -> None:
+    """First arrivals, first probes, first lists of targets."""
+    populations = populations_of(a)
+    for p in range(a.populations_length):
+        population = populations[p]
+        population.threshold = increment(a.key, population.next_request)
+        plan_arrival(a, p)
+    for s in range(a.services_length):
+        list_targets(a, s)
+    instances = instances_of(a)
+    for i in range(a.instances_length):
+        service = state.services_of(a)[instances[i].service]
+        if service.health == 1:
+            phase = service.phase_ns
+            if phase < 0:
+                u = unit(key_hash(a.key, -(i + 1), 0, 0, PHASE))
+                phase = int(u * float(service.interval_ns))
+            schedule(a, phase, _PROBE_SEND, -(i + 1), 0, 16, i, 0, 0)
