@@ -1,0 +1,126 @@
+"""`azsim run`: one run of a scenario; its card, its picture, its result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from azsim.base.errors import ExitCode
+from azsim.base.units import SECOND_NS
+from azsim.cli.files import write_files
+from azsim.cli.options import file_argument, json_option, set_option, size
+from azsim.cli.progress import Progress
+from azsim.cli.terminal import put, say, show
+
+if TYPE_CHECKING:
+    from azsim.scenario import Scenario
+    from azsim.simulation.result import Result
+
+_SEED_MAX: Final = 2**63 - 1
+_COMPILED_PARTS: Final = 4  # two functions in two variants
+_COMPILE_S: Final = 20
+
+
+@click.command()
+@file_argument
+@click.option("--seed", type=click.IntRange(0, _SEED_MAX), help="Draw all chance from this instead of the scenario's.")
+@set_option
+@click.option(
+    "--engine",
+    type=click.Choice(["kernel", "reference"]),
+    default="kernel",
+    show_default=True,
+    help="The compiled engine, or the one written to be read; they agree event for event.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the picture and the result.  [default: out/ and the scenario's name; with --json none]",
+)
+@json_option
+@click.option("--strict", is_flag=True, help="Exit 1 when the hypothesis is falsified or undecided.")
+@click.option("--quiet", is_flag=True, help="Only errors, and with --json the result: no card, no progress.")
+@click.option(
+    "--paranoid", is_flag=True, help="Check conservation all along, and that the chunks of the run do not matter."
+)
+@click.option("--memory", metavar="SIZE", callback=size, help="Most memory the simulation may take, such as 4GiB.")
+@click.option("--no-replays", is_flag=True, help="Skip the further runs that find out why a run collapsed.")
+def command(
+    file: str,
+    seed: int | None,
+    changes: dict[str, str],
+    engine: str,
+    out: Path | None,
+    as_json: bool,
+    strict: bool,
+    quiet: bool,
+    paranoid: bool,
+    memory: int | None,
+    no_replays: bool,
+) -> ExitCode:
+    r"""Replay the scenario in FILE once, request by request, and judge it.
+
+    Prints the card of the run and leaves timeline.svg and result.json in a folder. Exits 0 whatever the verdict,
+    unless --strict.
+
+    \b
+      azsim run scenarios/zone_loss_retry_storm.yaml
+      azsim run FILE --set traffic.shoppers.retry=none --seed 7
+    """
+    from azsim.scenario import load
+
+    scenario = load(file, changes)
+    announced = f"seed {scenario.seed if seed is None else seed}, scenario {scenario.digest}"
+    if not quiet:
+        (say if as_json else lambda text: put(f"{text}\n"))(announced)
+    with Progress(scenario.duration / SECOND_NS, quiet=quiet) as progress:
+        if engine == "kernel":
+            explain_compilation(progress)
+        from azsim.simulation.run import run
+
+        result = run(
+            scenario,
+            seed=seed,
+            engine=engine,
+            replays=not no_replays,
+            paranoid=paranoid,
+            memory_limit=memory,
+            progress=progress,
+        )
+    folder = out if out is not None else None if as_json else Path("out", scenario.name)
+    outputs = [] if folder is None else _leave(result, scenario, folder)
+    if as_json:
+        put(_json(result))
+    elif not quiet:
+        _show_card(result, scenario, file, outputs)
+    return ExitCode.FALSIFIED if strict and result.hypothesis != "held" else ExitCode.OK
+
+
+def explain_compilation(progress: Progress) -> None:
+    """Says why the first run of a version takes its time to begin, unless all of the kernel is there already."""
+    from azsim.base.jit import cache_folder
+
+    compiled = sum(1 for _ in cache_folder().rglob("*.nbc"))
+    if compiled < _COMPILED_PARTS:
+        progress.explain(f"compiling the simulation kernel, once per version: about {_COMPILE_S} s")
+
+
+def _json(result: Result) -> str:
+    return json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n"
+
+
+def _leave(result: Result, scenario: Scenario, folder: Path) -> list[Path]:
+    """Draws the picture and leaves it in a folder together with the result."""
+    from azsim.report.figures import image, timeline
+
+    contents = {"timeline.svg": image(timeline(result, scenario), "svg"), "result.json": _json(result).encode()}
+    return write_files(folder, contents)
+
+
+def _show_card(result: Result, scenario: Scenario, file: str, outputs: list[Path]) -> None:
+    from azsim.report.card import card
+
+    show(card(result, scenario, file=file, outputs=[str(path) for path in outputs]))

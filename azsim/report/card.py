@@ -1,0 +1,180 @@
+"""The card of a run: what a person should know of it in ten seconds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from azsim.base.units import SECOND_NS
+from azsim.report import words
+from azsim.report.blocks import Blocks, Cell, Column
+from azsim.report.next_step import next_step
+from azsim.report.spans import fault_spans
+from azsim.scenario.arithmetic import arithmetic
+
+if TYPE_CHECKING:
+    from azsim.scenario import Scenario
+
+VERDICT_STYLES: Final[Mapping[str, str]] = {
+    "collapse": "bold red",
+    "outage": "bold red",
+    "degraded": "bold yellow",
+    "invalid": "bold yellow",
+    "undecided": "bold yellow",
+    "no-impact": "bold green",
+    "improved": "bold green",
+}
+LABEL_WIDTH: Final = 12
+
+
+def card(result: Any, scenario: Scenario, *, file: str, outputs: Sequence[str] = ()) -> RenderableType:
+    """The card of a result: a `Result`, or the mapping its `to_dict` gives.
+
+    `file` is the scenario's file as the reader would name it, `outputs` are the files that the run left.
+    """
+    facts: Mapping[str, Any] = result if isinstance(result, Mapping) else result.to_dict()
+    parts: list[RenderableType] = [_head(facts), _labelled(_givens(facts, scenario)), Text()]
+    parts += [_labelled([("OUTCOME", _outcome(facts))]), Text(), _segments(facts, scenario), Text()]
+    if facts["conclusions"]:
+        parts += [Text("WHAT HAPPENED", style="bold"), _happened(facts), Text()]
+    parts.append(_labelled(_reasons(facts, scenario)))
+    asks, command = next_step(facts, scenario, file)
+    parts.append(_labelled([("NEXT", Text(asks))]))
+    # Too long a command is left to the terminal to wrap, so that it can be copied whole.
+    parts.append(Text(f"{' ' * LABEL_WIDTH}{command}", no_wrap=True, overflow="ignore"))
+    if outputs:
+        parts.append(_labelled([("FILES", Text("  ".join(outputs)))]))
+    return Group(*parts)
+
+
+def _head(facts: Mapping[str, Any]) -> Text:
+    told = [f"seed {facts['seed']}", words.seconds(facts["wall_s"])]
+    if facts["requests_per_wall_s"] is not None:
+        told.append(f"{words.short_count(facts['requests_per_wall_s'])} requests/s")
+    return Text.assemble((facts["scenario"], "bold"), "   ", "   ".join(told))
+
+
+def _labelled(rows: Sequence[tuple[str, RenderableType]]) -> Table:
+    """Rows of a label and what belongs to it."""
+    table = Table.grid(padding=0)
+    table.add_column(width=LABEL_WIDTH, style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, content in rows:
+        table.add_row(label, content)
+    return table
+
+
+def _givens(facts: Mapping[str, Any], scenario: Scenario) -> list[tuple[str, RenderableType]]:
+    spans = [f"{words.clock(span.start_s)}-{words.clock(span.end_s)} {span.label}" for span in fault_spans(facts)]
+    # A fault is not broken over lines.
+    faults = "    ".join(span.replace(" ", "\u00a0") for span in spans) or "none"
+    return [("LOAD", Text(load(scenario))), ("FAULTS", Text(faults)), ("HYPOTHESIS", Text(hypothesis(scenario)))]
+
+
+def load(scenario: Scenario) -> str:
+    """How busy the service is that a lost zone leaves worst off: now, and with that zone gone (A1).
+
+    The zone is the first that a fault takes, else the one whose loss is hardest.
+    """
+    figures = arithmetic(scenario)
+    taken = [fault.spec.zone for fault in scenario.faults if fault.kind == "zone_loss"]
+    zones = taken[:1] or scenario.zones
+    name, zone = max(
+        ((name, zone) for name in figures.services for zone in zones),
+        key=lambda one: figures.services[one[0]].without[one[1]].busiest,
+    )
+    now, left = figures.services[name].load, figures.services[name].without[zone]
+    whose = f"{name} " if len(figures.services) > 1 else ""
+    said = f"{whose}{words.percent(now.busiest)} busy; with zone {zone} gone "
+    if math.isinf(left.busiest):
+        return said + "nothing is left to serve"
+    if left.busiest == 0:
+        return said + "nothing comes"
+    spare_per_s = left.rate_per_s / left.busiest - left.rate_per_s
+    what = "to spare" if spare_per_s >= 0 else "too much"
+    return f"{said}{words.percent(left.busiest)} ({words.rate(abs(spare_per_s))} {what})"
+
+
+def hypothesis(scenario: Scenario) -> str:
+    """What must hold, in words: `success >= 99.9% per 10 s, p99 <= 500 ms, recovered within 5 min`."""
+    said = scenario.hypothesis
+    bounds = []
+    for name, bound in said.bounds.items():
+        limit = words.share(bound.limit) if bound.dimension == "share" else words.seconds(bound.limit / SECOND_NS)
+        bounds.append(f"{name.removeprefix('latency_')} {bound.relation} {limit}")
+    window = f"per {words.seconds(said.window / SECOND_NS)}"
+    bounds[0] = f"{bounds[0]} {window}"
+    return ", ".join([*bounds, f"recovered within {words.seconds(said.recover_within / SECOND_NS)}"])
+
+
+def _outcome(facts: Mapping[str, Any]) -> Text:
+    told = Text.assemble((words.verdict_line(facts), VERDICT_STYLES[facts["verdict"]]))
+    return told if facts["hypothesis"] == "none" else told.append(f"\nhypothesis {facts['hypothesis']}")
+
+
+_LABELS: Final = ("success", "p99 of all", "attempts/req", "wasted CPU", "busiest zone")
+
+
+def _segments(facts: Mapping[str, Any], scenario: Scenario) -> Blocks:
+    """The metrics of each segment of the run, a column each; what breaks the hypothesis stands out."""
+    return Blocks(_LABELS, [Column(segment["name"], _cells(segment, scenario)) for segment in facts["segments"]])
+
+
+def _cells(segment: Mapping[str, Any], scenario: Scenario) -> list[Cell]:
+    bounds = scenario.hypothesis.bounds
+    success, p99_s = segment["success"], segment["latency_all_p99_s"]
+    # Nothing offered, nothing broken; an infinite percentile is null, and longer than any limit (J2).
+    some = segment["offered"] > 0
+    low = "success" in bounds and some and not bounds["success"].holds(success)
+    late = "latency_p99" in bounds and some and (p99_s is None or not bounds["latency_p99"].holds(p99_s * SECOND_NS))
+    busiest = segment["busiest_zone"]
+    return [
+        Cell(words.share(success), bad=low),
+        Cell(words.seconds(p99_s), bad=late),
+        Cell(words.MISSING if segment["amplification"] is None else f"{segment['amplification']:.2f}"),
+        Cell(words.percent(segment["wasted_share"])),
+        Cell(words.percent(busiest["utilisation"])),
+    ]
+
+
+def _happened(facts: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    for conclusion in facts["conclusions"]:
+        kind = str(conclusion["kind"])
+        shown = "" if kind == "expected" else kind.replace("-", " ").upper()
+        table.add_row(words.clock(conclusion["t_s"]), conclusion["text"], Text(shown, style="bold"))
+    return table
+
+
+def _why(facts: Mapping[str, Any]) -> list[str]:
+    """Why it stays down, as further runs with the same random numbers showed (J4)."""
+    if facts["verdict"] != "collapse":
+        return []
+    if facts["metastable"] is None:
+        return ["not looked into: --no-replays"]
+    cures = [
+        f"{one['mechanism']} recovers at {words.clock(one['recovered_at_s'])}"
+        for one in facts["sustained_by"]
+        if one["recovers"]
+    ]
+    helpless = [str(one["mechanism"]) for one in facts["sustained_by"] if not one["recovers"]]
+    said = [f"same random numbers, one change: {'; '.join(cures)}"] if cures else []
+    return [*said, f"no cure alone: {', '.join(helpless)}"] if helpless else said
+
+
+def _reasons(facts: Mapping[str, Any], scenario: Scenario) -> list[tuple[str, RenderableType]]:
+    rows: list[tuple[str, RenderableType]] = [("WHY", Text(reason)) for reason in _why(facts)]
+    least = facts["headroom"]
+    if least["min"] is not None:
+        whose = f" of {least['service']}" if len(scenario.services) > 1 else ""
+        said = f"least headroom{whose} {words.percent(least['min'])} at {words.clock(least['at_s'])}"
+        rows.append(("MARGIN", Text(said)))
+    return rows

@@ -1,0 +1,396 @@
+"""The picture of a run: what was asked and answered, how fast, what the balancer saw, how busy the zones were."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, MultipleLocator, NullLocator
+
+from azsim.base.units import SECOND_NS, parse_comparison
+from azsim.report import words
+from azsim.report.spans import Mark, Span, broken_spans, fault_spans, marks, packed
+
+if TYPE_CHECKING:
+    from azsim.scenario import Scenario
+
+Floats = npt.NDArray[np.float64]
+
+# The colours of Okabe and Ito, which colour-blind people can tell apart.
+BLUE, SKY, ORANGE, GREEN = "#0072B2", "#56B4E9", "#E69F00", "#009E73"
+VERMILION, PURPLE, YELLOW, BLACK = "#D55E00", "#CC79A7", "#F0E442", "#000000"
+GREY, PALE = "#8C8C8C", "#E8E8E8"
+
+ZONE_STYLES: Final = tuple(
+    zip((BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK), ("-", "--", "-.", ":", "-", "--"), strict=True)
+)
+# As users meet them; one colour an outcome, whichever of them a run has.
+FAILURE_COLOURS: Final[Mapping[str, str]] = {
+    "timeout": VERMILION,
+    "deadline": ORANGE,
+    "overload": PURPLE,
+    "no-target": BLACK,
+    "refused": YELLOW,
+    "reset": "#8B4513",
+    "error": "#7F0000",
+}
+VERDICT_COLOURS: Final[Mapping[str, str]] = {
+    "collapse": "#B03A00",
+    "outage": "#B03A00",
+    "degraded": "#8A6100",
+    "invalid": "#8A6100",
+    "undecided": "#8A6100",
+    "no-impact": "#00664B",
+    "improved": "#00664B",
+}
+MARK_COLOURS: Final[Mapping[str, str]] = {
+    "detected": BLUE,
+    "recovered": GREEN,
+    "collapse": VERMILION,
+    "outage": VERMILION,
+    "aborted": BLACK,
+}
+POINTS_MAX: Final = 600  # about one a point of the axis
+LABEL_ROWS_MAX: Final = 8
+ROW_IN: Final = 0.21
+WIDTH_IN: Final = 11.0
+LEFT, RIGHT = 0.075, 0.815  # of the width; the legends stand to the right, where no data are
+LABEL_PT: Final = 8.5
+_STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 604800)
+_STYLE: Final = {
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "svg.hashsalt": "azsim",
+}
+
+
+def timeline(result: Any, scenario: Scenario | None = None) -> Figure:
+    """The picture of a result: a `Result`, or the mapping its `to_dict` gives.
+
+    With the result's scenario every limit that the hypothesis sets on latency is drawn, without it those that were
+    broken.
+
+    Panels from the top, on one time axis: faults and marks; requests per second; latency; share of each zone's
+    targets in the balancer's view; utilisation of each zone. The last two show the service with the least headroom.
+    """
+    facts: Mapping[str, Any] = result if isinstance(result, Mapping) else result.to_dict()
+    with style.context(["default", _STYLE]):
+        return _Timeline(facts, scenario).draw()
+
+
+def image(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
+    """The picture as a file's bytes; the same figure gives the same SVG, whenever it is drawn."""
+    buffer = io.BytesIO()
+    with style.context(["default", _STYLE]):
+        if kind == "svg":
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+        else:
+            figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+class _Timeline:
+    """One drawing of one result."""
+
+    def __init__(self, facts: Mapping[str, Any], scenario: Scenario | None) -> None:
+        self.facts = facts
+        self.limits_s = _limits_s(facts, scenario)
+        self.series = facts["timeline"]
+        t_s = np.asarray(self.series["t_s"], dtype=np.float64)
+        self.stride = max(1, -(-len(t_s) // POINTS_MAX))
+        self.t_s = t_s[:: self.stride]
+        self.start_s, self.end_s = float(t_s[0]), float(t_s[-1]) + 1.0
+        self.service = facts["headroom"]["service"] or next(iter(self.series["services"]))
+        views = self.series["services"][self.service]["healthy_view"]
+        self.zones: list[str] = [zone for zone, view in views.items() if any(view)]  # those with instances
+        self.faults = fault_spans(facts)
+        self.broken = broken_spans(facts)
+        self.marks = marks(facts)
+
+    def draw(self) -> Figure:
+        rows = packed([*self.faults, *self.marks], self.extent)
+        if self.broken:
+            rows.append(list(self.broken))
+        lanes_in = min(3.2, max(0.8, 0.26 * len(self.zones)))
+        heights_in = [ROW_IN * max(1, min(len(rows), LABEL_ROWS_MAX)), 2.3, 1.7, lanes_in, 1.5]
+        gap_in, top_in, bottom_in = 0.36, 0.78, 0.5
+        height_in = sum(heights_in) + gap_in * (len(heights_in) - 1) + top_in + bottom_in
+        figure = Figure(figsize=(WIDTH_IN, height_in))
+        FigureCanvasAgg(figure)
+        panels: list[Axes] = []
+        upper_in = height_in - top_in
+        for panel_in in heights_in:
+            box = (LEFT, (upper_in - panel_in) / height_in, RIGHT - LEFT, panel_in / height_in)
+            panels.append(figure.add_axes(box, sharex=panels[0] if panels else None))
+            upper_in -= panel_in + gap_in
+        self.title(figure, height_in)
+        self.story(panels[0], rows)
+        self.requests(panels[1])
+        self.latency(panels[2])
+        self.view(panels[3])
+        self.utilisation(panels[4])
+        for panel in panels[1:]:
+            self.shade(panel)
+        for panel in panels[:-1]:
+            panel.tick_params(labelbottom=False)
+        self.time_axis(panels[-1])
+        return figure
+
+    # What is drawn where
+
+    def title(self, figure: Figure, height_in: float) -> None:
+        facts = self.facts
+        figure.text(
+            LEFT,
+            1 - 0.2 / height_in,
+            words.verdict_line(facts),
+            fontsize=14,
+            fontweight="bold",
+            color=VERDICT_COLOURS[facts["verdict"]],
+            va="top",
+        )
+        told = f"{facts['scenario']}, seed {facts['seed']}: hypothesis {facts['hypothesis']}"
+        figure.text(LEFT, 1 - 0.5 / height_in, told, fontsize=10, color="#404040", va="top")
+
+    def story(self, panel: Axes, rows: Sequence[Sequence[Span | Mark]]) -> None:
+        """Faults as bars, marks as points, the broken service level as the last row."""
+        shown = rows if len(rows) <= LABEL_ROWS_MAX else [*rows[: LABEL_ROWS_MAX - 1], rows[-1]]
+        panel.set_label("story")
+        panel.set_ylim(len(shown) - 0.4, -0.6)
+        for y, row in enumerate(shown):
+            for item in row:
+                if isinstance(item, Span):
+                    colour = VERMILION if item.kind == "broken" else "#595959"
+                    panel.barh(y, item.end_s - item.start_s, left=item.start_s, height=0.8, color=colour, lw=0)
+                else:
+                    panel.plot(item.t_s, y, marker="D", ms=5, color=MARK_COLOURS[item.kind], ls="", clip_on=False)
+                if not (isinstance(item, Span) and item.kind == "broken"):
+                    self.label(panel, item, y)
+        if self.broken:
+            panel.text(
+                1.012, len(shown) - 1, "service level broken", transform=panel.get_yaxis_transform(),
+                color=VERMILION, fontsize=LABEL_PT, va="center",
+            )  # fmt: skip
+        panel.set_axis_off()
+
+    def label(self, panel: Axes, item: Span | Mark, y: int) -> None:
+        start_s, end_s = _ends(item)
+        text: dict[str, Any] = {"fontsize": LABEL_PT, "va": "center_baseline", "color": "#202020"}
+        text["textcoords"] = "offset points"
+        if self.inside(item):
+            text["color"] = "white"
+            panel.annotate(item.label, ((start_s + end_s) / 2, y), (0, 0), ha="center", **text)
+        elif self.extent(item)[0] < start_s:
+            panel.annotate(item.label, (start_s, y), (-6, 0), ha="right", **text)
+        else:
+            panel.annotate(item.label, (end_s, y), (6, 0), ha="left", **text)
+
+    def requests(self, panel: Axes) -> None:
+        """What became of the requests as a stack, with what was offered and the attempts as lines."""
+        failed = self.series["failed_by"]
+        outcomes = [name for name in FAILURE_COLOURS if name in failed]
+        outcomes += [name for name in failed if name not in FAILURE_COLOURS]
+        stack = {name: self.mean(failed[name]) for name in outcomes}
+        stack = {name: values for name, values in stack.items() if values.any()}
+        succeeded = self.mean(self.series["succeeded"])
+        handles: list[Any] = []
+        layers = [("succeeded", SKY, succeeded)]
+        layers += [(f"failed: {name}", FAILURE_COLOURS.get(name, GREY), values) for name, values in stack.items()]
+        base = np.zeros_like(succeeded)
+        for name, colour, values in layers:
+            area = panel.fill_between(self.t_s, base, base + values, color=colour, lw=0, label=name)
+            handles.insert(0, area)
+            base = base + values
+        (attempts,) = panel.plot(self.t_s, self.mean(self.series["attempts"]), color=BLUE, lw=1.3, label="attempts")
+        (offered,) = panel.plot(self.t_s, self.mean(self.series["offered"]), color=BLACK, lw=1.3, label="offered")
+        unit = "per second" if self.stride == 1 else f"per second, mean of {self.stride} s"
+        self.frame(panel, "requests", f"Requests and attempts {unit}", [attempts, offered, *handles])
+        panel.set_ylim(bottom=0)
+        panel.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: words.count(y)))
+
+    def latency(self, panel: Axes) -> None:
+        p50, p99 = (self.worst(self.series[f"latency_{name}_s"]) for name in ("p50", "p99"))
+        (slow,) = panel.plot(self.t_s, p99, color=VERMILION, lw=1.3, label="p99")
+        (middle,) = panel.plot(self.t_s, p50, color=BLUE, lw=1.3, label="p50")
+        panel.set_yscale("log")
+        known = np.concatenate([p50[np.isfinite(p50)], p99[np.isfinite(p99)]])
+        known = np.append(known[known > 0], list(self.limits_s.values()))
+        low, high = (known.min() / 1.5, known.max() * 1.8) if known.size else (1e-3, 1.0)
+        panel.set_ylim(low, high)
+        panel.yaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+        panel.yaxis.set_minor_locator(NullLocator())
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: words.seconds(y)))
+        self.silent(panel, ~np.isfinite(p99) & (self.mean(self.series["offered"]) > 0))
+        handles: list[Any] = [slow, middle]
+        for name, limit_s in self.limits_s.items():
+            colour = BLUE if name == "p50" else VERMILION
+            handles.append(panel.axhline(limit_s, color=colour, lw=1.0, ls=":", label=f"{name} limit"))
+        self.frame(panel, "latency", "Latency of requests that succeed, by their start", handles)
+
+    def silent(self, panel: Axes, silent: npt.NDArray[np.bool_]) -> None:
+        """Says so where requests come and none succeeds, when there is room to."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
+        times = np.append(self.t_s, self.end_s)
+        text = "no request succeeds"
+        for first, after in zip(times[edges[::2]], times[edges[1::2]], strict=True):
+            if after - first > self.label_s(text):
+                where = ((first + after) / 2, 0.5)
+                panel.text(
+                    *where, text, transform=panel.get_xaxis_transform(), ha="center", color=VERMILION, style="italic"
+                )
+
+    def view(self, panel: Axes) -> None:
+        """A lane a zone, filled to the share of its targets that the balancer sends to."""
+        series = self.series["services"][self.service]
+        sent_to_the_gone = False
+        for lane, zone in enumerate(self.zones):
+            targets = max(max(series["instances"][zone], default=0), max(series["healthy_view"][zone], default=0), 1)
+            in_view = self.mean(series["healthy_view"][zone]) / targets
+            up = self.mean(series["instances"][zone]) / targets
+            floor = float(len(self.zones) - 1 - lane)
+            panel.barh(floor + 0.4, self.end_s - self.start_s, left=self.start_s, height=0.8, color=PALE, lw=0)
+            t_s, in_view, up = self.steps(in_view, up)
+            panel.fill_between(t_s, floor, floor + 0.8 * in_view, color=SKY, lw=0, step="post")
+            if (in_view > up).any():
+                sent_to_the_gone = True
+                below = floor + 0.8 * np.minimum(up, in_view)
+                panel.fill_between(t_s, below, floor + 0.8 * in_view, color=VERMILION, lw=0, step="post")
+        handles = [Patch(color=SKY, label="in rotation"), Patch(color=PALE, label="out of rotation")]
+        if sent_to_the_gone:
+            handles.insert(1, Patch(color=VERMILION, label="in rotation, but gone"))
+        self.frame(panel, "view", f"Targets of {self.service} in rotation, as the balancer sees them", handles)
+        panel.set_ylim(-0.15, len(self.zones) - 0.05)
+        every = max(1, len(self.zones) // 12)
+        lanes = range(0, len(self.zones), every)
+        panel.yaxis.set_major_locator(FixedLocator([len(self.zones) - 1 - lane + 0.4 for lane in lanes]))
+        panel.set_yticklabels([self.zones[lane] for lane in lanes])
+        panel.tick_params(axis="y", length=0)
+
+    def utilisation(self, panel: Axes) -> None:
+        series = self.series["services"][self.service]["utilisation"]
+        handles: list[Any] = []
+        busy = {zone: self.mean(series[zone]) for zone in self.zones}
+        if len(self.zones) <= len(ZONE_STYLES):
+            for zone, (colour, dashes) in zip(self.zones, ZONE_STYLES, strict=False):
+                handles += panel.plot(self.t_s, busy[zone], color=colour, ls=dashes, lw=1.3, label=f"zone {zone}")
+        else:
+            # Nobody tells twenty lines apart: the range of all, and the one that is busiest overall.
+            every = np.vstack(list(busy.values()))
+            low, high = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
+            handles.append(panel.fill_between(self.t_s, low, high, color=SKY, lw=0, label="all zones"))
+            top = max(busy, key=lambda zone: float(np.nanmean(busy[zone])))
+            handles += panel.plot(self.t_s, busy[top], color=BLUE, lw=1.3, label=f"zone {top}")
+        self.frame(panel, "utilisation", f"Utilisation of {self.service} by zone", handles)
+        panel.set_ylim(0, max(1.05, 1.05 * max(float(np.nanmax(values)) for values in busy.values())))
+        panel.yaxis.set_major_locator(MultipleLocator(0.25))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: words.percent(y)))
+
+    # What all panels share
+
+    def frame(self, panel: Axes, name: str, title: str, handles: Sequence[Any]) -> None:
+        panel.set_label(name)
+        panel.set_title(title)
+        panel.grid(axis="y", color="#DDDDDD", lw=0.6)
+        panel.set_axisbelow(True)
+        panel.legend(handles=list(handles), loc="upper left", bbox_to_anchor=(1.005, 1.04), borderaxespad=0)
+
+    def shade(self, panel: Axes) -> None:
+        for fault in self.faults:
+            panel.axvspan(fault.start_s, fault.end_s, color="#000000", alpha=0.07, lw=0, zorder=0.5)
+        for mark in self.marks:
+            panel.axvline(mark.t_s, color=MARK_COLOURS[mark.kind], lw=0.9, ls=(0, (4, 2)), zorder=4)
+
+    def time_axis(self, panel: Axes) -> None:
+        panel.set_xlim(self.start_s, self.end_s)
+        length_s = self.end_s - self.start_s
+        step_s = next((step for step in _STEPS_S if length_s / step <= 12), _STEPS_S[-1])
+        panel.xaxis.set_major_locator(MultipleLocator(step_s))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda t_s, _: words.clock(t_s)))
+        panel.set_xlabel("time of the run (h:min:s)" if self.end_s >= 3600 else "time of the run (min:s)")
+
+    def extent(self, item: Span | Mark) -> tuple[float, float]:
+        """From where to where an item with its label takes room, in seconds."""
+        start_s, end_s = _ends(item)
+        if self.inside(item):
+            return start_s, end_s
+        room_s = self.label_s(item.label)
+        if end_s + room_s <= self.end_s:
+            return start_s, end_s + room_s
+        return start_s - room_s, end_s
+
+    def inside(self, item: Span | Mark) -> bool:
+        start_s, end_s = _ends(item)
+        return isinstance(item, Span) and self.label_s(item.label) < end_s - start_s
+
+    def label_s(self, label: str) -> float:
+        """The width of a label in seconds of the axis, a little generous."""
+        axis_pt = 72 * WIDTH_IN * (RIGHT - LEFT)
+        return (0.58 * LABEL_PT * len(label) + 14) / axis_pt * (self.end_s - self.start_s)
+
+    def steps(self, *values: Floats) -> tuple[Floats, ...]:
+        """The times at which any of the series changes, and the series there, up to the end of the run."""
+        changes = np.any([np.diff(series, prepend=np.nan) != 0 for series in values], axis=0)
+        t_s = np.append(self.t_s[changes], self.end_s)
+        return (t_s, *(np.append(series[changes], series[-1]) for series in values))
+
+    def mean(self, values: Sequence[float | None]) -> Floats:
+        return self.thinned(values, np.nanmean)
+
+    def worst(self, values: Sequence[float | None]) -> Floats:
+        return self.thinned(values, np.nanmax)
+
+    def thinned(self, values: Sequence[float | None], how: Any) -> Floats:
+        """One value for every `stride` seconds; NaN where there is none."""
+        numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        if self.stride == 1:
+            return numbers
+        missing = -len(numbers) % self.stride
+        blocks = np.append(numbers, np.full(missing, np.nan)).reshape(-1, self.stride)
+        thinned = np.full(len(blocks), np.nan)
+        known = np.isfinite(blocks).any(axis=1)
+        thinned[known] = how(blocks[known], axis=1)
+        return thinned
+
+
+def _limits_s(facts: Mapping[str, Any], scenario: Scenario | None) -> dict[str, float]:
+    """The limits on latency percentiles, by percentile, in seconds."""
+    if scenario is not None:
+        bounds = {name: bound.limit for name, bound in scenario.hypothesis.bounds.items()}
+    else:
+        bounds = {
+            violation["rule"]: parse_comparison(violation["bound"], "duration", ("<=", "<")).limit
+            for violation in facts["violations"]
+            if violation["rule"].startswith("latency_")
+        }
+    return {
+        name.removeprefix("latency_"): limit / SECOND_NS
+        for name, limit in bounds.items()
+        if name.startswith("latency_")
+    }
+
+
+def _ends(item: Span | Mark) -> tuple[float, float]:
+    return (item.start_s, item.end_s) if isinstance(item, Span) else (item.t_s, item.t_s)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 3, 10 ... or, over many decades, powers of ten."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [m * 10.0**d for d in decades for m in (1, 3)]
+    kept = [tick for tick in ticks if low <= tick <= high]
+    return kept if len(kept) <= 7 else [10.0**d for d in decades]
