@@ -1,0 +1,222 @@
+"""Further runs that settle a verdict and say what keeps a system down (J4, J13)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from azsim.base.units import SECOND_NS
+from azsim.simulation.judging import Judged, judged
+from azsim.simulation.mechanisms import mechanisms
+from azsim.simulation.metrics import COVERING_ZONE_COLUMNS
+from azsim.simulation.result import Result, concluded
+from azsim.simulation.series import patience_ns, per_second
+from azsim.simulation.trace import Trace
+from azsim.simulation.verdict import Deadline, Int64s, State, States
+
+if TYPE_CHECKING:
+    from azsim.scenario import Scenario
+
+REPLAYS_MAX: Final = 7
+DEADLINES_MAX: Final = 2  # broken ones that get a reset replay
+
+
+class Simulate(Protocol):
+    """`run.simulate` with engine, limits and progress filled in."""
+
+    def __call__(
+        self,
+        scenario: Scenario,
+        *,
+        seed: int | None = None,
+        replicate: int = 0,
+        until_ns: int | None = None,
+        reset_at_ns: int | None = None,
+        retries_off_from_ns: int | None = None,
+    ) -> Trace:
+        """One run."""
+        ...
+
+
+def investigate(result: Result, trace: Trace, simulate: Simulate, *, replays: bool = True) -> Result:
+    """The result with its verdict settled where the level is broken at a deadline.
+
+    Needs the reset replay that shows whether capacity suffices; with `replays`, those too that say whether a collapse
+    is metastable and what sustains it.
+    """
+    if result.verdict != "collapse":
+        return result
+    inquiry = _Inquiry(trace, simulate)
+    at = inquiry.collapsed_at()
+    verdict = inquiry.original.verdict(capacity_suffices=at is not None)
+    metastable: bool | None = False
+    sustained_by: list[dict[str, Any]] = []
+    if at is not None:
+        metastable = None
+        if replays:
+            metastable = inquiry.metastable(at)
+            sustained_by = inquiry.sustained_by(at)
+    settled = replace(
+        result,
+        verdict=verdict,
+        metastable=metastable,
+        sustained_by=sustained_by,
+        hypothesis=inquiry.original.status(verdict),
+        replays=inquiry.log,
+    )
+    return concluded(settled, trace)
+
+
+class _Inquiry:
+    """The replays of one run; `log` tells each of them, in order."""
+
+    def __init__(self, trace: Trace, simulate: Simulate) -> None:
+        self.trace = trace
+        self.simulate = simulate
+        self.original = _judged(trace)
+        self.log: list[dict[str, Any]] = []
+
+    def collapsed_at(self) -> Deadline | None:
+        """The broken deadline at which capacity is shown to suffice: the last one, else the first."""
+        broken = self.original.judgement.broken
+        tried = [broken[-1], broken[0]][: min(DEADLINES_MAX, len(broken))]
+        for deadline in broken:
+            if deadline not in tried:
+                self.skipped(
+                    "reset, retries off", deadline.t_ns, f"only {DEADLINES_MAX} broken deadlines are looked at"
+                )
+        return next((deadline for deadline in tried if self.reset(deadline, retries=False)), None)
+
+    def metastable(self, at: Deadline) -> bool:
+        """Whether the reset alone, retries still on, lets the level hold (two states under one load)."""
+        if not any(hop["attempts"] > 1 for hop in self.trace.plan.hops):
+            self.skipped("reset, retries on", at.t_ns, "nothing retries: the same run as with retries off")
+            return True
+        return self.reset(at, retries=True)
+
+    def reset(self, at: Deadline, *, retries: bool) -> bool:
+        """Whether the level holds after everything in queues, slots and back-offs is dropped at a deadline."""
+        hypothesis = self.trace.scenario.hypothesis
+        faults = self.trace.faults
+        span = reset_span(
+            at.t_ns,
+            [fault.start_ns for fault in faults] + [fault.end_ns for fault in faults if fault.end_ns is not None],
+            recover_within_ns=hypothesis.recover_within,
+            window_ns=hypothesis.window,
+            lead_ns=min(self.patience_ns, hypothesis.window),
+        )
+        again = self.again(
+            self.trace.scenario,
+            until_ns=span.until_ns + min(self.patience_ns, hypothesis.recover_within),
+            reset_at_ns=at.t_ns,
+            retries_off_from_ns=None if retries else at.t_ns,
+        )
+        view = _judged(again)
+        recovers = holds_within(view.end_s, view.level, span)
+        self.tell(
+            f"reset, retries {'on' if retries else 'off'}",
+            at.t_ns,
+            recovers,
+            last_broken_s(view, at.t_ns, span.until_ns) if recovers else None,
+        )
+        return recovers
+
+    def sustained_by(self, at: Deadline) -> list[dict[str, Any]]:
+        """The mechanisms whose change from the start lets the run recover by a deadline, smallest first."""
+        found = []
+        for mechanism in mechanisms(self.trace):
+            if sum(one["skipped"] is None for one in self.log) >= REPLAYS_MAX:
+                self.skipped(mechanism.name, None, f"{REPLAYS_MAX} replays are the most")
+                continue
+            again = self.again(self.trace.scenario.with_(mechanism.changes))
+            view = _judged(again)
+            recovers = recovered(view, at.t_ns)
+            verdict = None if view.judgement.broken else view.verdict()
+            recovered_s = last_broken_s(view, 0, again.end_ns) if recovers else None
+            self.tell(mechanism.name, None, recovers, recovered_s, verdict)
+            if recovers:
+                found.append({"mechanism": mechanism.name, "recovers": True, "recovered_at_s": recovered_s})
+        return found
+
+    @property
+    def patience_ns(self) -> int:
+        """The longest time until a request has an outcome: how much longer than what is judged a replay goes on."""
+        return max(patience_ns(self.trace.plan.hops[p["hop"]]) for p in self.trace.plan.populations)
+
+    def again(self, scenario: Scenario, **changes: int | None) -> Trace:
+        return self.simulate(scenario, seed=self.trace.seed, replicate=self.trace.replicate, **changes)
+
+    def tell(
+        self,
+        change: str,
+        reset_at_ns: int | None,
+        recovers: bool,
+        recovered_at_s: float | None,
+        verdict: str | None = None,
+    ) -> None:
+        self.log.append(
+            {
+                "change": change,
+                "reset_at_s": None if reset_at_ns is None else reset_at_ns / SECOND_NS,
+                "recovers": recovers,
+                "recovered_at_s": recovered_at_s,
+                "verdict": verdict,
+                "skipped": None,
+            }
+        )
+
+    def skipped(self, change: str, reset_at_ns: int | None, why: str) -> None:
+        self.tell(change, reset_at_ns, False, None)
+        self.log[-1] |= {"recovers": None, "skipped": why}
+
+
+@dataclass(frozen=True, slots=True)
+class ResetSpan:
+    """After a reset the level must hold in the windows that end in (from_ns, until_ns]."""
+
+    from_ns: int
+    until_ns: int
+
+
+def reset_span(
+    reset_ns: int, edges_ns: Sequence[int], *, recover_within_ns: int, window_ns: int, lead_ns: int
+) -> ResetSpan:
+    """Where the level is judged after a reset: the second half of `recover_within`, in windows that hold no request
+    from before the reset.
+
+    Where a fault edge comes sooner, it is the second half of the time to that edge, unless that leaves less than four
+    windows in all (J13). `lead_ns` before an edge requests may already meet it (J8).
+    """
+    until_ns = reset_ns + max(recover_within_ns, 2 * window_ns)
+    sooner_ns = min((edge - lead_ns for edge in edges_ns if edge > reset_ns), default=until_ns)
+    if reset_ns + 4 * window_ns <= sooner_ns < until_ns:
+        until_ns = sooner_ns
+    half_ns = reset_ns + (until_ns - reset_ns) // 2
+    return ResetSpan(max(half_ns, reset_ns + window_ns - 1), until_ns)
+
+
+def holds_within(end_s: Int64s, level: States, span: ResetSpan) -> bool:
+    """Whether no window that ends in the span is broken, and at least one is judged."""
+    ends_ns = end_s * SECOND_NS
+    states = level[(ends_ns > span.from_ns) & (ends_ns <= span.until_ns)]
+    return bool((states != State.BROKEN).all() and (states == State.HELD).any())
+
+
+def recovered(view: Judged, at_ns: int) -> bool:
+    """Whether a changed run holds at a deadline and at all later ones, and did before the first fault."""
+    later = [deadline for deadline in view.judgement.deadlines if deadline.t_ns >= at_ns]
+    return not view.judgement.invalid and all(deadline.state is State.HELD for deadline in later)
+
+
+def last_broken_s(view: Judged, from_ns: int, until_ns: int) -> float | None:
+    """The end of the last broken window in (from, until], seconds; None where there is none."""
+    ends_ns = view.end_s * SECOND_NS
+    broken = view.end_s[(view.level == State.BROKEN) & (ends_ns > from_ns) & (ends_ns <= until_ns)]
+    return float(np.max(broken)) if len(broken) else None
+
+
+def _judged(trace: Trace) -> Judged:
+    return judged(trace, per_second(trace.recording, COVERING_ZONE_COLUMNS))
