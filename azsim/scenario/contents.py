@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, Strict, StringConstraints
+from pydantic import Field, Strict, StringConstraints
 
 from azsim.scenario.faults import Fault
 from azsim.scenario.fields import (
     SEED_MAX,
     Duration,
-    FrozenDict,
     Model,
     Name,
     Names,
+    OrNoEntries,
+    OrNoPaths,
     PositiveDuration,
     Unbuilt,
     key,
@@ -33,7 +33,7 @@ class Network(Model):
 
     same_zone: Duration = key("Within a zone, and between outside and a zone.", default="0.25ms", example="0.25ms")
     cross_zone: Duration = key("Between two zones.", default="1ms", example="1ms")
-    pairs: Annotated[Mapping[str, Duration], AfterValidator(FrozenDict)] = key(
+    pairs: OrNoPaths[Duration] = key(
         "Between two given zones, either way, instead of `cross_zone`.", default={}, example={"a-b": "0.6ms"}
     )
 
@@ -68,14 +68,14 @@ class Contents(Model):
     services: Annotated[Names[Service], Field(min_length=1)] = key(
         "Services by name.", example={"web": {"work": {"distribution": "exponential", "mean": "20ms"}}}
     )
-    faults: tuple[Fault, ...] = key(
+    faults: OrNoEntries[Fault] = key(
         "What breaks and when.", default=(), example=[{"at": "5min", "for": "10min", "zone_loss": {"zone": "c"}}]
     )
     hypothesis: Hypothesis = key("What must hold.", default={}, example={"success": ">= 99.9%"})
-    abort: tuple[Abort, ...] = key(
+    abort: OrNoEntries[Abort] = key(
         "Conditions that end all faults.", default=(), example=[{"error_rate": "> 20%", "for": "60s"}]
     )
-    vary: Annotated[Mapping[str, Variation], AfterValidator(FrozenDict)] = key(
+    vary: OrNoPaths[Variation] = key(
         "Uncertain parameters by dotted path, for studies.",
         default={},
         example={"traffic.shoppers.rate": {"uniform": ["2600/s", "3000/s"]}},

@@ -144,7 +144,8 @@ class Fault(Model):
         given = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none"
-            refuse(f"a fault has exactly one kind ({', '.join(KINDS)}); found {found}", "zone_loss: {zone: c}")
+            rule = f"a fault has exactly one kind ({', '.join(KINDS)}); found {found}"
+            refuse(rule, "[{at: 5min, for: 10min, zone_loss: {zone: c}}]")
         return self
 
     @property

@@ -103,6 +103,11 @@ def refuse(rule: str, example: str = "", key: str = "") -> NoReturn:
     raise PydanticCustomError("rule", cast(Any, "{rule}"), {"rule": rule, "example": example, "key": key})
 
 
+def _refuse_quantity(rule: str, example: str) -> NoReturn:
+    """Refuses a value of a type used by many keys: `example` is shown where the key has none of its own."""
+    raise PydanticCustomError("quantity", cast(Any, "{rule}"), {"rule": rule, "example": example})
+
+
 def _guarded(parse: Callable[[object], T]) -> Callable[[object], T]:
     """A parser of `base.units` as a validator."""
 
@@ -110,7 +115,7 @@ def _guarded(parse: Callable[[object], T]) -> Callable[[object], T]:
         try:
             return parse(value)
         except UnitError as error:
-            refuse(error.rule, error.example)
+            _refuse_quantity(error.rule, error.example)
 
     return validate
 
@@ -141,7 +146,7 @@ Share = Annotated[
 
 def _positive(value: int) -> int:
     if value <= 0:
-        refuse("must be more than 0", "10s")
+        _refuse_quantity("must be more than 0", "10s")
     return value
 
 
@@ -150,18 +155,18 @@ PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        refuse("must be a plain number", "1.5")
+        _refuse_quantity("must be a plain number", "1.5")
     number = float(value) if abs(value) < 10**300 else float("inf")
     # Written so that NaN fails it too.
     if not 0 <= number <= 1e9:
-        refuse("must be a number from 0 to 1e9", "1.5")
+        _refuse_quantity("must be a number from 0 to 1e9", "1.5")
     return number
 
 
 def _positive_number(value: object) -> float:
     number = _number(value)
     if number < 1e-9:
-        refuse("must be a number from 1e-9 to 1e9", "1.5")
+        _refuse_quantity("must be a number from 1e-9 to 1e9", "1.5")
     return number
 
 
@@ -186,7 +191,7 @@ PositiveNumber = Annotated[
 def _tokens(value: object) -> float:
     number = _number(value)
     if number > COUNT_MAX or abs(number * 1000 - round(number * 1000)) > 1e-6:
-        refuse("tokens are a number from 0 to 1e6 with at most three decimals", "5")
+        _refuse_quantity("tokens are a number from 0 to 1e6 with at most three decimals", "5")
     return number
 
 
@@ -245,6 +250,29 @@ class _NoneWord:
 
 OrNone = Annotated[T | None, _NoneWord()]
 """A type whose value may be `none`, held as None."""
+
+
+class _NoneIsEmpty:
+    """Makes a list or mapping read the word `none` as an empty one."""
+
+    def __init__(self, empty: tuple[()] | dict[str, Any]) -> None:
+        self.empty = empty
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: self.empty if value is None or value == "none" else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema["schema"]), {"enum": ["none", None]}]}
+
+
+OrNoEntries = Annotated[tuple[T, ...], _NoneIsEmpty(())]
+"""A list that `none` leaves empty."""
+OrNoNames = Annotated[Names[V], _NoneIsEmpty({})]
+"""A mapping from names that `none` leaves empty."""
+OrNoPaths = Annotated[Mapping[str, V], AfterValidator(FrozenDict), _NoneIsEmpty({})]
+"""A mapping from any texts that `none` leaves empty."""
 
 
 class _Nothing:

@@ -89,7 +89,7 @@ class Abort(Model):
     @model_validator(mode="after")
     def _one_condition(self) -> Abort:
         if (self.error_rate is None) == (self.instances is None):
-            refuse("an abort has exactly one condition: error_rate or instances", '{error_rate: "> 20%", for: 60s}')
+            refuse("an abort has exactly one condition: error_rate or instances", '[{error_rate: "> 20%", for: 60s}]')
         return self
 
     @property

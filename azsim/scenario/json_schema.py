@@ -73,8 +73,8 @@ def _relax_overrides(definitions: dict[str, Any]) -> None:
     ]
     del override["properties"]["work"]["oneOf"]
     definitions["Override"] = override
-    overrides = definitions["Service"]["properties"]["overrides"]
-    for values in overrides.get("patternProperties", {}).values():
+    overrides = definitions["Service"]["properties"]["overrides"]["anyOf"][0]
+    for values in overrides["patternProperties"].values():
         values["$ref"] = "#/$defs/Override"
 
 

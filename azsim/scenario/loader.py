@@ -34,6 +34,8 @@ _WORDS: Final[dict[str, Scalar]] = {
 }
 _UNPRINTABLE: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _EXAMPLE: Final = "azsim: 1"
+_ALIAS: Final = "{a: &wait 1s, b: *wait}"
+_EXAMPLES: Final = {"extends": "extends: base.yaml", "csv": "csv: load.csv"}
 
 
 def read_file(path: str | FilePath) -> Node:
@@ -105,7 +107,7 @@ def _read(path: FilePath, above: list[FilePath], asked: Origin | None) -> Node:
 
 
 def _error(origin: Origin, rule: str, *, key: str = "", value: str = "", example: str = "") -> ScenarioError:
-    example = example or ("extends: base.yaml" if key == "extends" else _EXAMPLE)
+    example = example or _EXAMPLES.get(key.rpartition(".")[2], _EXAMPLE)
     return ScenarioError(
         rule, file=origin.file, line=origin.line, column=origin.column, key=key, value=value, example=example
     )
@@ -172,7 +174,7 @@ class _Builder:
         elif isinstance(event, yaml.CollectionEndEvent):
             self.end()
         elif isinstance(event, yaml.DocumentStartEvent) and self.top is not None:
-            raise self.error(origin, "a file holds one document; this starts a second one")
+            raise self.error(origin, "a file holds one document; this starts a second one", example="one file for each")
 
     def start(self, event: yaml.NodeEvent, origin: Origin) -> None:
         anchor: str | None = event.anchor
@@ -181,7 +183,7 @@ class _Builder:
             return
         tag: str | None = event.tag  # type: ignore[attr-defined]
         if tag is not None:
-            raise self.error(origin, f"tags are not allowed ({shown(tag)})")
+            raise self.error(origin, f"tags are not allowed ({shown(tag)})", example='name: "!x"')
         key = self.waiting_key()
         if isinstance(event, yaml.ScalarEvent):
             if self.stack and self.stack[-1].is_mapping and key is None:
@@ -209,7 +211,8 @@ class _Builder:
             raise self.error(origin, "a key must not be empty")
         if text in opened.children:
             first = opened.children[text].key_origin
-            raise self.error(origin, f"the key stands twice in one mapping, first at line {first.line}", key=text)
+            rule = f"the key stands twice in one mapping, first at line {first.line}"
+            raise self.error(origin, rule, text, f"{text}: ... in one place")
         opened.key = (text, origin)
 
     def waiting_key(self) -> tuple[str, Origin] | None:
@@ -219,10 +222,10 @@ class _Builder:
         if self.stack and self.stack[-1].is_mapping and self.stack[-1].key is None:
             raise self.error(origin, "a key is a text, not an alias")
         if anchor not in self.anchors:
-            raise self.error(origin, f"the alias *{shown(anchor)} names no anchor before it")
+            raise self.error(origin, f"the alias *{shown(anchor)} names no anchor before it", example=_ALIAS)
         node = self.anchors[anchor]
         if node is None:
-            raise self.error(origin, f"the alias *{shown(anchor)} contains itself")
+            raise self.error(origin, f"the alias *{shown(anchor)} contains itself", example=_ALIAS)
         if self.nested_depth(node) + len(self.stack) > DEPTH_MAX:
             raise self.error(origin, f"a scenario nests at most {DEPTH_MAX} deep, aliases expanded")
         self.finish(node, None, origin)
@@ -278,6 +281,6 @@ class _Builder:
         lines = self.text.splitlines()
         line = lines[origin.line - 1] if origin.line <= len(lines) else ""
         if "\t" in line[: len(line) - len(line.lstrip())] or "\t" in line[origin.column - 1 : origin.column]:
-            return self.error(origin, "indentation is made of spaces, not tabs")
+            return self.error(origin, "indentation is made of spaces, not tabs", example="two spaces, then the key")
         reason = " ".join(str(part) for part in (error.context, error.problem) if part)
         return self.error(origin, f"not YAML: {reason}")

@@ -65,9 +65,9 @@ def _located(root: type[BaseModel], tree: Node, problem: Problem) -> ScenarioErr
             break
         node = found
     origin = node.key_origin if problem.at_key and not missing else node.origin
-    example = problem.example or _example(root, problem.path)
+    example = problem.example or _example(root, problem.path[: -1 if problem.at_key else None])
     last = next((part for part in reversed(problem.path) if isinstance(part, str)), "")
-    if not problem.at_key and last and not example.startswith(f"{last}:"):
+    if problem.example and not problem.at_key and last:
         example = f"{last}: {example}"
     return ScenarioError(
         problem.rule,
@@ -92,6 +92,7 @@ def written(value: Any) -> str:
 
 
 def _example(root: type[BaseModel], path: Path) -> str:
+    """A line that declares what stands at `path`, or what is around it."""
     for length in range(len(path), 0, -1):
         spot = spot_at(root, path[:length])
         if spot is None or spot.field is None:
@@ -99,8 +100,7 @@ def _example(root: type[BaseModel], path: Path) -> str:
         if spot.field.examples:
             # Within a list or a mapping of names the declaration is that of the whole: show it whole.
             example: Any = spot.field.examples[0]
-            key = _declared_at(root, path[:length])
-            return written(example) if key == path[-1] else f"{key}: {written(example)}"
+            return f"{_declared_at(root, path[:length])}: {written(example)}"
     return "see the scenario reference"
 
 
@@ -134,10 +134,14 @@ def _problem(root: type[BaseModel], tree: Node, item: dict[str, Any]) -> Problem
     above = spot_at(root, path[:-1]) or Spot((), None)
     spot = below(above, path[-1]) if path else None
     field = spot.field if spot else None
+    if kind == "quantity":
+        own = field.examples[0] if field is not None and field.examples else None
+        example = context["example"] if isinstance(own, list | dict | None) else written(own)
+        return Problem(path, context["rule"], example)
     if is_key:
-        return Problem(path, _TYPE_RULES.get(kind, item["msg"]), at_key=True, example="shoppers: {...}")
+        return Problem(path, _TYPE_RULES.get(kind, item["msg"]), at_key=True)
     if kind == "extra_forbidden":
-        return _unknown_key(path, _keys_around(root, tree, path))
+        return _unknown_key(root, path, _keys_around(root, tree, path))
     if kind == "missing":
         return Problem(path, "is required")
     if kind == "unbuilt":
@@ -185,7 +189,7 @@ def _keys_around(root: type[BaseModel], tree: Node, path: Path) -> list[str]:
     return above.keys
 
 
-def _unknown_key(path: Path, known: list[str]) -> Problem:
+def _unknown_key(root: type[BaseModel], path: Path, known: list[str]) -> Problem:
     word = str(path[-1])
     if len(path) == 3 and path[0] == "faults" and word in faults.UNBUILT_KINDS:
         instead = faults.UNBUILT_KINDS[word]
@@ -194,7 +198,8 @@ def _unknown_key(path: Path, known: list[str]) -> Problem:
         )
     near = nearest(word, known)
     rule = f"unknown key; the nearest is {near}" if near else f"unknown key; known here are {', '.join(known)}"
-    return Problem(path, rule, f"{near or (known[0] if known else 'azsim')}: ...", at_key=True, urgency=1)
+    example = _example(root, (*path[:-1], near or known[0])) if near or known else ""
+    return Problem(path, rule, example, at_key=True, urgency=1)
 
 
 def _word(path: Path, node: Node | None, field: FieldInfo | None, expected: str, kind: str) -> Problem:

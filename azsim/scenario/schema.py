@@ -92,7 +92,7 @@ class Scenario(Contents):
                 except ScenarioError as error:
                     origin = node.key_origin if node is not None else Origin("<scenario>")
                     raise ScenarioError(
-                        f"{path} cannot vary so: {error.key}: {error.rule}",
+                        f"cannot vary so: {error.rule}",
                         file=origin.file,
                         line=origin.line,
                         column=origin.column,

@@ -18,6 +18,8 @@ from azsim.scenario.fields import (
     Model,
     Name,
     Names,
+    OrNoEntries,
+    OrNoNames,
     OrNone,
     PositiveDuration,
     PositiveNumber,
@@ -204,13 +206,13 @@ class Service(Instance):
         example=4,
         rule="must be a whole number from 1, or a mapping of zones to whole numbers",
     )
-    overrides: Names[Instance] = key(
+    overrides: OrNoNames[Instance] = key(
         "What is different in a zone: any key of an instance.",
         default={},
         example={"c": {"work": {"mean": "24ms"}}},
     )
     balancer: Balancer = key("How requests are spread over the instances.", default={}, example={"algorithm": "random"})
-    calls: tuple[Call, ...] = key(
+    calls: OrNoEntries[Call] = key(
         "Calls made for each request, one after the other, after its own work.",
         default=(),
         example=[{"to": "catalog", "timeout": "300ms"}],

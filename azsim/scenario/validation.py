@@ -29,7 +29,7 @@ def _unknown(path: Path, what: str, word: str, known: Iterable[str], at_key: boo
     known = list(known)
     near = nearest(word, known)
     hint = f"the nearest is {near}" if near else f"known are {', '.join(known[:12])}"
-    example = f"{near or known[0]}: ..." if at_key else near or known[0]
+    example = "" if at_key else near or known[0]
     return Problem(path, f"there is no {what} {word}; {hint}", example, at_key=at_key, urgency=1)
 
 
@@ -159,10 +159,10 @@ def _services(contents: Contents) -> Iterator[Problem]:
         yield from _balancer(service.balancer, (*path, "balancer"))
     if in_total > INSTANCES_MAX:
         rule = f"there are {in_total} instances in total; at most {INSTANCES_MAX} are simulated"
-        yield Problem(("services",), rule, "web: {instances_per_zone: 4}")
+        yield Problem(("services",), rule, "{web: {instances_per_zone: 4}}")
     elif slots_in_total > SLOTS_IN_TOTAL_MAX:
         rule = f"there are {slots_in_total} slots in total; at most {SLOTS_IN_TOTAL_MAX} are simulated"
-        yield Problem(("services",), rule, "web: {slots: 8}")
+        yield Problem(("services",), rule, "{web: {slots: 8}}")
 
 
 def _instance(instance: Instance, path: Path) -> Iterator[Problem]:
@@ -201,7 +201,7 @@ def _calls(contents: Contents) -> Iterator[Problem]:
             caller, position = circle[0][0], circle[0][1]
             around = " -> ".join([*(name for name, _ in circle), caller])
             rule = f"calls must not go in a circle: {around}"
-            yield Problem(("services", caller, "calls", position, "to"), rule, "a service that does not call back")
+            yield Problem(("services", caller, "calls", position, "to"), rule, "catalog")
         else:
             yield from _hops(contents)
 
@@ -249,7 +249,7 @@ def _hops(contents: Contents) -> Iterator[Problem]:
     hops = sum(1 + hops_below.get(population.to, 0) for population in contents.traffic.values())
     if hops > HOPS_MAX:
         rule = f"traffic and calls make {hops if hops < 10**9 else 'over 1e9'} hops; at most {HOPS_MAX} are simulated"
-        yield Problem(("services",), rule, "web: {calls: [{to: catalog}]}")
+        yield Problem(("services",), rule, "{web: {calls: [{to: catalog}]}}")
 
 
 def callers_first(contents: Contents) -> list[str]:
@@ -290,6 +290,10 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
     if isinstance(spec, TrafficSpike):
         if spec.population not in contents.traffic:
             yield _unknown((*path, "population"), "population", spec.population, contents.traffic)
+        return
+    if spec.zone == "each" and isinstance(spec, ZoneLoss) and "each" not in contents.zones:
+        rule = "each is in the format but not built yet; what works is one zone at a time"
+        yield Problem((*path, "zone"), rule, contents.zones[-1])
         return
     if spec.zone is not None and spec.zone not in contents.zones:
         yield _unknown((*path, "zone"), "zone", spec.zone, contents.zones)
