@@ -51,8 +51,11 @@ class Faults:
         return tuple(self._spans[number] for number in sorted(self._spans, key=lambda n: (self._spans[n].start_ns, n)))
 
     def detects(self, instance: int) -> bool:
-        """Whether an instance leaving rotation is the first answer to an active fault; asked when it happens."""
-        found = {n for n in self._undetected if n in self._active and instance in self._faults[n].instances}
+        """Whether an instance leaving rotation is the first answer to a fault; asked when it happens.
+
+        A short fault may be over by then: probes take their time, and the view follows them later.
+        """
+        found = {number for number in self._undetected if instance in self._faults[number].instances}
         self._undetected -= found
         return bool(found)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -165,31 +166,16 @@ def _places(population: Population, zones: tuple[str, ...]) -> list[Row]:
 
 
 def _segments(profile: Sequence[RatePoint]) -> list[Row]:
-    """The rate in constant and linear pieces. A ramp that the next point cuts short ends where it has got to."""
+    """The rate in constant and linear pieces. A profile begins at 0, and a ramp ends by the next point."""
     rows: list[Row] = []
-
-    def add(start_ns: int, rate_per_s: float, slope_per_s_ns: float = 0.0) -> None:
-        rate, slope = rate_per_s * UNITS_PER_NS, slope_per_s_ns * UNITS_PER_NS
-        rows.append({"start_ns": start_ns, "rate": rate, "slope": slope})
-
-    rate_per_s = 0.0
-    if profile[0].at > 0:
-        add(0, rate_per_s)
-    ends_ns = [point.at for point in profile[1:]] + [INFINITE]
-    for point, end_ns in zip(profile, ends_ns, strict=True):
-        if point.ramp == 0:
-            add(point.at, point.rate)
-            rate_per_s = point.rate
-            continue
-        slope_per_s_ns = (point.rate - rate_per_s) / point.ramp
-        add(point.at, rate_per_s, slope_per_s_ns)
+    rate = 0.0
+    for point, after in zip_longest(profile, profile[1:]):
+        before, rate = rate, point.rate * UNITS_PER_NS
+        if point.ramp:
+            rows.append({"start_ns": point.at, "rate": before, "slope": (rate - before) / point.ramp})
         ramp_end_ns = point.at + point.ramp
-        if ramp_end_ns <= end_ns:
-            rate_per_s = point.rate
-            if ramp_end_ns < end_ns:
-                add(ramp_end_ns, rate_per_s)
-        else:
-            rate_per_s += slope_per_s_ns * (end_ns - point.at)
+        if after is None or ramp_end_ns < after.at:
+            rows.append({"start_ns": ramp_end_ns, "rate": rate, "slope": 0.0})
     return rows
 
 

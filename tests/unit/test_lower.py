@@ -1,0 +1,339 @@
+"""From a scenario to tables."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from azsim.base.seeds import run_key
+from azsim.base.units import SECOND_NS
+from azsim.dataplane.codes import INFINITE, Outcome
+from azsim.dataplane.layout import Plan
+from azsim.policy import balancing, distributions, retry
+from azsim.policy.arrivals import UNITS_PER_REQUEST, integral
+from azsim.scenario import Scenario
+from azsim.simulation.lower import lower
+
+MS = 1_000_000
+
+
+def scenario_of(**changes: Any) -> Scenario:
+    """A scenario that uses what there is, with the values at dotted paths replaced."""
+    base: dict[str, Any] = {
+        "azsim": 1,
+        "name": "shop",
+        "duration": "20min",
+        "zones": ["a", "b", "c"],
+        "network": {"same_zone": "0.25ms", "cross_zone": "1ms", "pairs": {"c-a": "0.6ms"}},
+        "traffic": {
+            "shoppers": {
+                "to": "web",
+                "rate": "1200/s",
+                "clients": 100,
+                "timeout": "1s",
+                "connect_timeout": "300ms",
+                "deadline": "5s",
+                "retry": {
+                    "attempts": 4,
+                    "backoff": {"base": "50ms", "factor": 3, "cap": "2s", "jitter": "equal"},
+                    "on": ["timeout", "no-target"],
+                    "budget": {"capacity": 7.5, "cost": 5, "timeout_cost": 10, "deposit": 0.1},
+                },
+                "cancel": True,
+            },
+            "robots": {"to": "db", "rate": "1/s"},
+        },
+        "services": {
+            "web": {
+                "instances_per_zone": {"a": 2, "c": 1},
+                "slots": 8,
+                "cores": 2.5,
+                "queue": "unbounded",
+                "discipline": "lifo",
+                "drop_expired": True,
+                "work": {"distribution": "constant", "mean": "20ms"},
+                "overrides": {"c": {"work": {"mean": "24ms"}, "queue": 9}},
+                "balancer": {
+                    "algorithm": "two-choices",
+                    "cross_zone": False,
+                    "timeout": "2s",
+                    "health": {"interval": "9s", "timeout": "4s", "phase": "3s", "fail_open": {"below": "40%"}},
+                    "retry": {"attempts": 3, "on": ["refused", "reset"]},
+                },
+                "calls": [
+                    {
+                        "to": "db",
+                        "timeout": "300ms",
+                        "retry": {"attempts": 2, "budget": {"deposit_after_retry": "cost"}},
+                    },
+                    {"to": "db", "id": "again", "route": "same-zone"},
+                ],
+            },
+            "db": {"work": {"distribution": "exponential", "mean": "5ms"}, "instances_per_zone": 1},
+        },
+    }
+    return Scenario.from_dict(base).with_(changes)
+
+
+def same(one: Plan, other: Plan) -> bool:
+    return all(np.array_equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(Plan))
+
+
+def test_names_and_numbers() -> None:
+    plan = lower(scenario_of(), 5, 2)
+    assert plan.key == run_key(5, 2)
+    assert plan.epoch == 0
+    assert plan.zones == ("a", "b", "c")
+    assert plan.population_names == ("shoppers", "robots")
+    assert plan.service_names == ("web", "db")
+    assert plan.instance_names == ("web-a-1", "web-a-2", "web-c-1", "db-a-1", "db-b-1", "db-c-1")
+    assert plan.instances["service"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert plan.instances["zone"].tolist() == [0, 0, 2, 0, 1, 2]
+    assert plan.services["instances_first"].tolist() == [0, 3]
+    assert plan.services["instances_count"].tolist() == [3, 3]
+
+
+def test_the_same_input_gives_the_same_tables_and_another_seed_another_key_alone() -> None:
+    one, again, other = lower(scenario_of(), 5), lower(scenario_of(), 5), lower(scenario_of(), 6)
+    assert same(one, again)
+    assert one.key != other.key
+    assert [f.name for f in fields(Plan) if not np.array_equal(getattr(one, f.name), getattr(other, f.name))] == ["key"]
+
+
+def test_delays_are_between_zones_and_outside_last() -> None:
+    expected = [[250, 1000, 600, 250], [1000, 250, 1000, 250], [600, 1000, 250, 250], [250, 250, 250, 250]]
+    assert (lower(scenario_of(), 1).delay_ns == np.array(expected) * 1000).all()
+
+
+def test_instances_take_what_their_zone_overrides() -> None:
+    instances = lower(scenario_of(), 1).instances
+    assert instances["slots"].tolist() == [8, 8, 8, 8, 8, 8]
+    assert instances["cores"].tolist() == [2.5, 2.5, 2.5, 8, 8, 8]
+    assert instances["queue"].tolist() == [INFINITE, INFINITE, 9, 1000, 1000, 1000]
+    assert instances["lifo"].tolist() == [1, 1, 1, 0, 0, 0]
+    assert instances["drop_expired"].tolist() == [1, 1, 1, 0, 0, 0]
+    assert instances["work_mean_ns"].tolist() == [20 * MS, 20 * MS, 24 * MS, 5 * MS, 5 * MS, 5 * MS]
+
+
+def test_hops_are_the_populations_then_the_calls_in_order() -> None:
+    plan = lower(scenario_of(), 1)
+    hops = plan.hops
+    assert hops["service"].tolist() == [0, 1, 1, 1]
+    assert hops["caller"].tolist() == [-1, -1, 0, 0]
+    assert hops["population"].tolist() == [0, 1, -1, -1]
+    assert plan.populations["hop"].tolist() == [0, 1]
+    assert plan.services["calls_first"][0] == 2
+    assert plan.services["calls_count"].tolist() == [2, 0]
+    assert hops["attempts"].tolist() == [4, 1, 2, 1]
+    assert hops["timeout_ns"].tolist() == [SECOND_NS, INFINITE, 300 * MS, INFINITE]
+    assert hops["connect_timeout_ns"].tolist() == [300 * MS, INFINITE, INFINITE, INFINITE]
+    assert hops["deadline_ns"].tolist() == [5 * SECOND_NS, INFINITE, INFINITE, INFINITE]
+    assert hops["cancel"].tolist() == [1, 0, 0, 0]
+    assert hops["same_zone"].tolist() == [0, 0, 0, 1]
+    assert hops["backoff"].tolist() == [retry.EQUAL, retry.AT_ONCE, retry.AT_ONCE, retry.AT_ONCE]
+    assert [hops[name][0] for name in ("backoff_base_ns", "backoff_factor", "backoff_cap_ns")] == [
+        50 * MS,
+        3.0,
+        2 * SECOND_NS,
+    ]
+
+
+def test_outcomes_that_are_retried_are_bits() -> None:
+    plan = lower(scenario_of(), 1)
+    every = sum(1 << o for o in Outcome if o.word in ("timeout", "error", "refused", "reset", "overload", "no-target"))
+    assert plan.hops["retry_on"].tolist() == [1 << Outcome.TIMEOUT | 1 << Outcome.NO_TARGET, 0, every, 0]
+    assert plan.services["redispatch_on"].tolist() == [1 << Outcome.REFUSED | 1 << Outcome.RESET, 0]
+    assert plan.services["redispatch_attempts"].tolist() == [3, 1]
+
+
+def test_budgets_are_thousandths_and_each_client_or_calling_instance_has_a_bucket() -> None:
+    plan = lower(scenario_of(), 1)
+    hops = plan.hops
+    assert hops["buckets_first"].tolist() == [0, -1, 100, -1]
+    assert plan.buckets == 103
+    assert hops["budget_capacity"].tolist() == [7500, 0, 500_000, 0]
+    assert hops["budget_cost"].tolist() == [5000, 0, 5000, 0]
+    assert hops["budget_timeout_cost"].tolist() == [10_000, 0, 5000, 0]
+    assert hops["budget_deposit"].tolist() == [100, 0, 1000, 0]
+    assert hops["budget_deposit_after_retry"].tolist() == [100, 0, -1, 0]
+    assert hops["budget_on_request"].tolist() == [0, 0, 0, 0]
+    per_request = scenario_of(**{"traffic.shoppers.retry.budget.deposit_on": "request"})
+    assert lower(per_request, 1).hops["budget_on_request"].tolist() == [1, 0, 0, 0]
+
+
+def test_balancers_and_health() -> None:
+    web, db = lower(scenario_of(), 1).services
+    assert (web["algorithm"], db["algorithm"]) == (balancing.TWO_CHOICES, balancing.ROUND_ROBIN)
+    assert (web["cross_zone"], db["cross_zone"]) == (0, 1)
+    assert (web["balancer_timeout_ns"], db["balancer_timeout_ns"]) == (2 * SECOND_NS, INFINITE)
+    assert (web["health"], db["health"]) == (1, 0)
+    assert (web["interval_ns"], web["probe_timeout_ns"], web["phase_ns"]) == (
+        9 * SECOND_NS,
+        4 * SECOND_NS,
+        3 * SECOND_NS,
+    )
+    assert (web["unhealthy_after"], web["healthy_after"], web["propagation_ns"]) == (2, 5, SECOND_NS)
+    assert (web["probe_queue"], web["after_answer"], web["fail_open_below"]) == (1, 0, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "column", "number"),
+    [
+        ("probe", "bypass", "probe_queue", 0),
+        ("schedule", "after-answer", "after_answer", 1),
+        ("phase", "spread", "phase_ns", -1),
+        ("fail_open", "all-unhealthy", "fail_open_below", 0.0),
+        ("fail_open", "never", "fail_open_below", balancing.NEVER_OPEN),
+    ],
+)
+def test_words_of_health_checks(key: str, value: str, column: str, number: float) -> None:
+    scenario = scenario_of(**{f"services.web.balancer.health.{key}": value})
+    assert lower(scenario, 1).services[column][0] == number
+
+
+def test_callers_are_outside_or_by_cumulative_shares() -> None:
+    outside = lower(scenario_of(), 1)
+    assert outside.places.tolist() == [(3, 1 << 32), (3, 1 << 32)]
+    plan = lower(scenario_of(**{"traffic.shoppers.from": {"a": "50%", "b": "20%", "c": "30%"}}), 1)
+    assert plan.populations["places_first"].tolist() == [0, 3]
+    assert plan.populations["places_count"].tolist() == [3, 1]
+    assert plan.places["place"].tolist() == [0, 1, 2, 3]
+    assert plan.places["upto"].tolist() == [1 << 31, round(0.7 * (1 << 32)), 1 << 32, 1 << 32]
+
+
+def test_zones_without_callers_have_no_place() -> None:
+    plan = lower(scenario_of(**{"traffic.shoppers.from": {"a": "0%", "b": "100%"}}), 1)
+    assert plan.places[: plan.populations["places_count"][0]].tolist() == [(1, 1 << 32)]
+
+
+def segments_of(*points: dict[str, str]) -> Any:
+    plan = lower(scenario_of(**{"traffic.shoppers.rate": list(points)}), 1)
+    assert plan.populations["segments_first"].tolist() == [0, plan.populations["segments_count"][0]]
+    return plan.segments[: plan.populations["segments_count"][0]]
+
+
+def requests_by(segments: Any, t_ns: int) -> float:
+    """The integrated rate up to an instant, in requests, by the data planes' own arithmetic."""
+    ends = [*segments["start_ns"][1:].tolist(), INFINITE]
+    units = 0
+    for row, end_ns in zip(segments, ends, strict=True):
+        tau_ns = min(t_ns, end_ns) - int(row["start_ns"])
+        if tau_ns > 0:
+            units += integral(tau_ns, float(row["rate"]), float(row["slope"]))
+    return units / UNITS_PER_REQUEST
+
+
+def test_a_rate_with_steps_and_ramps() -> None:
+    segments = segments_of(
+        {"at": "0s", "rate": "100/s"},
+        {"at": "10s", "rate": "200/s", "ramp": "20s"},
+        {"at": "40s", "rate": "50/s"},
+        {"at": "50s", "rate": "0/s", "ramp": "10s"},
+    )
+    assert segments["start_ns"].tolist() == [t * SECOND_NS for t in (0, 10, 30, 40, 50, 60)]
+    # 10 s at 100, 20 s from 100 to 200, 10 s at 200, 10 s at 50, 10 s from 50 to 0, then nothing.
+    for t_s, requests in ((10, 1000), (20, 2250), (30, 4000), (40, 6000), (50, 6500), (60, 6750), (600, 6750)):
+        assert requests_by(segments, t_s * SECOND_NS) == pytest.approx(requests, rel=1e-9)
+
+
+def test_a_ramp_that_ends_as_the_next_begins_leaves_no_empty_segment() -> None:
+    segments = segments_of(
+        {"at": "0s", "rate": "100/s"},
+        {"at": "10s", "rate": "200/s", "ramp": "20s"},
+        {"at": "30s", "rate": "50/s"},
+    )
+    assert segments["start_ns"].tolist() == [0, 10 * SECOND_NS, 30 * SECOND_NS]
+
+
+@given(points=st.lists(st.tuples(st.integers(1, 100), st.integers(0, 500), st.floats(0, 1)), min_size=1, max_size=6))
+@settings(max_examples=40)
+def test_segments_follow_the_profile(points: list[tuple[int, int, float]]) -> None:
+    """Each point: seconds to the next one, the rate, and the share of those seconds that the ramp takes."""
+    profile, ends_s, at_s = [], [], 0
+    for number, (gap_s, rate, share) in enumerate(points):
+        ramp_s = int(share * gap_s) if number else 0
+        profile.append({"at": f"{at_s}s", "rate": f"{rate}/s", "ramp": f"{ramp_s}s"})
+        ends_s.append((at_s + ramp_s, at_s + gap_s))
+        at_s += gap_s
+    segments = segments_of(*profile)
+    assert segments["start_ns"][0] == 0
+    assert (np.diff(segments["start_ns"]) > 0).all()
+    total, at_s, before = 0.0, 0, 0
+    for (_, rate, _), (ramp_end_s, end_s) in zip(points, ends_s, strict=True):
+        total += (before + rate) / 2 * (ramp_end_s - at_s)
+        assert requests_by(segments, ramp_end_s * SECOND_NS) == pytest.approx(total, rel=1e-9, abs=1e-6)
+        total += rate * (end_s - ramp_end_s)
+        assert requests_by(segments, end_s * SECOND_NS) == pytest.approx(total, rel=1e-9, abs=1e-6)
+        at_s, before = end_s, rate
+
+
+WORKS = [
+    ({"distribution": "constant", "mean": "20ms"}, distributions.CONSTANT),
+    ({"distribution": "exponential", "mean": "20ms"}, distributions.EXPONENTIAL),
+    ({"distribution": "lognormal", "mean": "20ms", "cv": 1.5}, distributions.LOGNORMAL),
+    ({"distribution": "gamma", "mean": "20ms", "cv": 0.5}, distributions.GAMMA),
+    ({"distribution": "gamma", "mean": "20ms", "cv": 2}, distributions.GAMMA),
+    ({"distribution": "pareto", "mean": "20ms", "shape": 4}, distributions.PARETO),
+    ({"distribution": "uniform", "low": "10ms", "high": "30ms"}, distributions.UNIFORM),
+    ({"distribution": "empirical", "values": ["10ms", "15ms", "35ms"]}, distributions.EMPIRICAL),
+]
+# Coefficients of variation: written, or of the distribution (Pareto: 1 / sqrt(shape (shape - 2))).
+CV = [0, 1, 1.5, 0.5, 2, 1 / 8**0.5, 1 / 12**0.5, np.std([10, 15, 35]) / 20]
+
+
+@pytest.mark.parametrize(("work", "kind", "cv"), [(*work, cv) for work, cv in zip(WORKS, CV, strict=True)])
+def test_work_has_the_mean_and_the_spread_that_is_written(work: dict[str, Any], kind: int, cv: float) -> None:
+    """Sample mean of n = 4000 within 5 standard errors (a false alarm in 2 million); cv within 15 %; keys are fixed."""
+    plan = lower(scenario_of(**{"services.db.work": work}), 1)
+    row = plan.instances[3]
+    assert row["work"] == kind
+    table = plan.work_table
+    first, count = int(row["table_first"]), int(row["table_count"])
+    drawn = [
+        distributions.sample_work(
+            kind, float(row["work_a"]), float(row["work_b"]), table, first, count, plan.key, request, 0, 16
+        )
+        for request in range(4000)
+    ]
+    mean = float(np.mean(drawn))
+    assert row["work_mean_ns"] == 20 * MS
+    assert abs(mean - 20 * MS) <= 5 * cv * 20 * MS / 4000**0.5
+    assert np.std(drawn) / mean == pytest.approx(cv, rel=0.15)
+
+
+def test_instances_with_the_same_measured_work_share_it() -> None:
+    web = {"distribution": "empirical", "values": ["1ms", "2ms"]}
+    db = {"distribution": "empirical", "values": ["3ms"]}
+    changes = {"services.web.work": web, "services.web.overrides": {}, "services.db.work": db}
+    plan = lower(scenario_of(**changes), 1)
+    assert plan.work_table.tolist() == [MS, 2 * MS, 3 * MS]
+    assert plan.instances["table_first"].tolist() == [0, 0, 0, 2, 2, 2]
+    assert plan.instances["table_count"].tolist() == [2, 2, 2, 1, 1, 1]
+
+
+FAULTS = [
+    ({"pause": {"service": "web"}}, True),
+    ({"cpu_stress": {"service": "web", "load": "1%"}}, True),
+    ({"crash": {"service": "web"}}, False),
+]
+
+
+@pytest.mark.parametrize(("fault", "shared"), FAULTS)
+def test_the_cpu_is_shared_where_something_may_slow_it(fault: dict[str, Any], shared: bool) -> None:
+    assert lower(scenario_of(), 1).shared_cpu  # 2.5 cores for 8 slots
+    enough = {"services.web.cores": 8, "services.web.overrides": {}}
+    assert not lower(scenario_of(**enough), 1).shared_cpu
+    assert lower(scenario_of(**enough, faults=[{"at": "5min", **fault}]), 1).shared_cpu is shared
+
+
+def test_a_large_fleet_is_lowered_in_one_go() -> None:
+    """100 000 instances: no row is made twice."""
+    plan = lower(scenario_of(**{"services.db.instances_per_zone": 33_000}), 1)
+    assert len(plan.instances) == len(plan.instance_names) == 99_003
+    assert plan.instance_names[-1] == "db-c-33000"
+    assert plan.instances["zone"][-1] == 2
