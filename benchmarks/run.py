@@ -172,6 +172,14 @@ def machine() -> dict[str, Any]:
 )
 def main(rounds: int, quick: bool, check: bool, only: str | None) -> None:
     """Measure azsim beside SimPy and a C event loop, and hold the figures against the goals."""
+    try:
+        measure(rounds, quick, check, only)
+    except tools.ToolError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def measure(rounds: int, quick: bool, check: bool, only: str | None) -> None:
+    """The measurements that the command's options ask for, printed and kept."""
     console = Console(highlight=False)
     rounds = 1 if quick else rounds
     with tempfile.TemporaryDirectory(prefix="azsim-benchmark-") as folder:

@@ -22,6 +22,10 @@ Figures = dict[str, float]
 Measure = Callable[[str, int, int], Figures]
 
 
+class ToolError(Exception):
+    """A tool or command under measurement failed; the message ends with what it said."""
+
+
 @dataclass(frozen=True)
 class Tool:
     """Something that simulates W1; `replications` of it make one measurement."""
@@ -34,7 +38,7 @@ class Tool:
 def _run(command: Sequence[str]) -> Figures:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr.strip()}")
+        raise ToolError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr.strip()}")
     figures: Figures = json.loads(done.stdout)
     return figures
 
@@ -58,7 +62,10 @@ def build_c(folder: Path) -> Path | None:
         return None
     program = folder / "w1_event"
     source = FOLDER / "yardsticks" / "w1_event.c"
-    subprocess.run([compiler, *C_FLAGS, str(source), "-lm", "-o", str(program)], check=True)
+    try:
+        subprocess.run([compiler, *C_FLAGS, str(source), "-lm", "-o", str(program)], check=True)
+    except subprocess.CalledProcessError as error:
+        raise ToolError(f"gcc could not compile {source.name}; its messages are above") from error
     return program
 
 
@@ -99,5 +106,5 @@ def time_command(command: Sequence[str]) -> Figures:
     wall_s = time.perf_counter() - begin_s
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}:\n{errors.strip()}")
+        raise ToolError(f"{' '.join(command)} ended with {child.returncode}:\n{errors.strip()}")
     return {"wall_s": wall_s, "memory_mb": usage.ru_maxrss / 1024}

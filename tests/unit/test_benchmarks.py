@@ -102,7 +102,7 @@ def test_ratios_are_of_medians(tools: Any) -> None:
 
 
 def test_a_failing_command_is_not_timed(tools: Any) -> None:
-    with pytest.raises(RuntimeError, match=r"(?s)ended with 3.*out of order"):
+    with pytest.raises(tools.ToolError, match=r"(?s)ended with 3.*out of order"):
         tools.time_command([sys.executable, "-c", "import sys; print('out of order', file=sys.stderr); sys.exit(3)"])
     timed = tools.time_command([sys.executable, "-c", "x = bytearray(200 << 20); import time; time.sleep(0.2)"])
     assert timed["wall_s"] >= 0.2
