@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from benchmarks import tools
+from benchmarks.goals import GOALS, Goal
+from benchmarks.run import speed_figures
 
 ROOT = Path(__file__).resolve().parents[2]
 DURATION_S = 18.0  # long enough for the zone to be lost, to leave the rotation, and for what follows
@@ -18,17 +20,7 @@ Figures = dict[str, float]
 
 
 @pytest.fixture(scope="module")
-def tools() -> Iterator[Any]:
-    """`benchmarks.tools`, which is not part of the installed package."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT))
-        from benchmarks import tools
-
-        yield tools
-
-
-@pytest.fixture(scope="module")
-def c_program(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def c_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tools.build_c(tmp_path_factory.mktemp("yardstick"))
     if program is None:
         pytest.skip("no gcc")
@@ -80,9 +72,7 @@ def test_without_faults_the_yardsticks_agree_on_latency(c_program: Path) -> None
     assert c["goodput_per_s"] == pytest.approx(3359, abs=5)
 
 
-def test_goals_are_met_at_their_ends_and_not_beyond(tools: Any) -> None:
-    from benchmarks.goals import GOALS, Goal
-
+def test_goals_are_met_at_their_ends_and_not_beyond() -> None:
     assert Goal(low=2).met_by(2)
     assert not Goal(low=2).met_by(1.99)
     assert Goal(high=2).met_by(2)
@@ -91,9 +81,7 @@ def test_goals_are_met_at_their_ends_and_not_beyond(tools: Any) -> None:
     assert all(goal.low is not None or goal.high is not None for goal in GOALS.values())
 
 
-def test_ratios_are_of_medians(tools: Any) -> None:
-    from benchmarks.run import speed_figures
-
+def test_ratios_are_of_medians() -> None:
     speeds = {"w1a": {"SimPy": [1.0, 2.0, 30.0], "C event loop": [100.0, 100.0, 1.0], "azsim": [50.0, 40.0, 60.0]}}
     figures = speed_figures(speeds)
     assert figures["w1a.x_simpy"] == 25
@@ -101,7 +89,7 @@ def test_ratios_are_of_medians(tools: Any) -> None:
     assert "w1a.of_c" not in speed_figures({"w1a": {"SimPy": [1.0], "azsim": [2.0]}})
 
 
-def test_a_failing_command_is_not_timed(tools: Any) -> None:
+def test_a_failing_command_is_not_timed() -> None:
     with pytest.raises(tools.ToolError, match=r"(?s)ended with 3.*out of order"):
         tools.time_command([sys.executable, "-c", "import sys; print('out of order', file=sys.stderr); sys.exit(3)"])
     timed = tools.time_command([sys.executable, "-c", "x = bytearray(200 << 20); import time; time.sleep(0.2)"])
