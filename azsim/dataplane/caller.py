@@ -220,8 +220,8 @@ def plan_arrival(a: Any, p: int) -> None:
         slope = _slope(a, p, segment)
         end_ns = _segment_end(a, p, segment)
         wait = time_to(units, rate, slope)
-        if wait < end_ns - base_ns:
-            population.next_ns = base_ns + wait
+        if wait <= end_ns - base_ns and wait < INFINITE:
+            population.next_ns = max(base_ns + wait, a.now_ns)
             break
         if end_ns >= INFINITE:
             population.next_ns = INFINITE
@@ -526,6 +526,7 @@ def succeeded(a: Any, c: int) -> None:
         rows[started + STARTED_LATENCY] += latency
         latency_rows_of(a)[call.row * BINS + bin_of(latency)] += 1
         populations_of(a)[hop.population].in_flight -= 1
+        a.successes += 1
     free_call(a, c)
 
 
@@ -589,6 +590,7 @@ def failed(a: Any, c: int, outcome: int) -> None:
         rows[a.row * width + column + FAILED + outcome] += 1
         rows[call.row * width + column + STARTED_FAILED + outcome] += 1
         populations_of(a)[p].in_flight -= 1
+        a.failures += 1
     free_call(a, c)
 
 

@@ -21,14 +21,16 @@ from azsim.dataplane.layout import (
     ZONE_COLUMNS,
 )
 from azsim.dataplane.queues import free_node, put_node, schedule
-from azsim.dataplane.shared_cpu import advance_clock, set_rate, stress_progress
+from azsim.dataplane.shared_cpu import advance_clock, change_rate, stress_progress
 from azsim.dataplane.state import (
+    ACTED,
     ANSWERED,
     CALLING,
     FREE,
     IN_NETWORK,
     NONE,
     ON_CPU,
+    SETTLED,
     WAITING,
     calls_of,
     hop_outcomes_of,
@@ -50,15 +52,16 @@ _CRASHED = int(InstanceState.CRASHED)
 _DEAD = int(InstanceState.DEAD)
 _RESET = int(Outcome.RESET)
 _CANCELLED = int(Outcome.CANCELLED)
+_RESPONSE = int(Kind.RESPONSE)
 _PROBE_SEND = int(Kind.PROBE_SEND)
 
 
 @part
 def act(a: Any) -> None:
-    """Control acts: at the instant reached, or 1 ns later where all data of that instant has happened (O1)."""
-    if a.settled == 1:
+    """Control acts: at the instant reached, or 1 ns later where all data of that instant has happened (O1, D23)."""
+    if a.settled == SETTLED:
         a.now_ns += 1
-        a.settled = 0
+        a.settled = ACTED
 
 
 @part
@@ -74,6 +77,8 @@ def _clear_cpu(a: Any, i: int, shared: Any) -> None:
     """Take all jobs off an instance's CPU at once, noting what they used."""
     instance = instances_of(a)[i]
     jobs = jobs_of(a)
+    if instance.on_cpu == 0:
+        return
     if shared is not None:
         advance_clock(a, i)
     else:
@@ -91,7 +96,10 @@ def _forget_parked(a: Any, i: int) -> None:
     instance = instances_of(a)[i]
     while instance.parked >= 0:
         n = instance.parked
-        instance.parked = nodes_of(a)[n].next
+        node = nodes_of(a)[n]
+        instance.parked = node.next
+        if node.kind == _RESPONSE and jobs_of(a)[node.subject].generation == node.generation:
+            waste(a, node.subject)
         free_node(a, n)
 
 
@@ -136,12 +144,10 @@ def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, ca
         return
     if state == _DEAD or state == _CRASHED:
         _empty(a, i, shared, state == _CRASHED)
-    elif shared is not None:
-        advance_clock(a, i)
     instance.state = state
     instance.backlog_places = backlog
     if shared is not None:
-        set_rate(a, i)
+        change_rate(a, i)
     if before == _PAUSED and state == _UP:
         _resume(a, i, shared, calls)
 
@@ -169,11 +175,10 @@ def set_stress(a: Any, i: int, threads: float, load: float, competition: int) ->
     instance = instances_of(a)[i]
     if instance.threads == threads and instance.load == load and instance.competition == competition:
         return
-    advance_clock(a, i)
     instance.threads = threads
     instance.load = load
     instance.competition = competition
-    set_rate(a, i)
+    change_rate(a, i)
 
 
 @part
@@ -204,7 +209,7 @@ def reset(a: Any, shared: Any) -> None:
         instance.backlog_tail = NONE
         _forget_parked(a, i)
         if shared is not None:
-            set_rate(a, i)
+            change_rate(a, i)
         if instance.probe != 0:
             if services_of(a)[instance.service].after_answer == 1:
                 t_ns = a.now_ns + services_of(a)[instance.service].interval_ns
@@ -243,7 +248,7 @@ def cut(a: Any, shared: Any) -> None:
         if shared is not None:
             if instance.on_cpu > 0:
                 cpu += virtual_progress(dt, instance.rate) * instance.on_cpu
-            stress = instance.stress + stress_progress(a.now_ns - instance.stress_ns, instance.stress_rate)
+            stress = instance.stress + stress_progress(dt, instance.stress_rate)
             rows[at + STRESS] += stress - instance.stress_cut
             instance.stress_cut = stress
         else:

@@ -307,7 +307,7 @@ def start_waiting(a: Any, i: int, shared: Any) -> None:
     while instance.busy < instance.slots and instance.head >= 0:
         j = instance.head
         unqueue(a, j)
-        if instance.drop_expired == 1 and jobs_of(a)[j].call >= 0 and jobs_of(a)[j].expiry_ns <= a.now_ns:
+        if instance.drop_expired == 1 and jobs_of(a)[j].expiry_ns <= a.now_ns:
             count(a, instance.service, DROPPED, 1)
             free_job(a, j)
         else:
@@ -323,7 +323,11 @@ def answer(a: Any, j: int, outcome: int) -> None:
     job = jobs_of(a)[j]
     job.outcome = outcome
     job.state = ANSWERED
-    link = job.place * (a.zones + 1) + instances_of(a)[job.instance].zone
+    instance = instances_of(a)[job.instance]
+    if outcome != _OK and job.cpu > 0:
+        count(a, instance.service, WASTED, job.cpu)
+        job.cpu = 0
+    link = job.place * (a.zones + 1) + instance.zone
     if cuts_of(a)[link] > 0:
         waste(a, j)
         return

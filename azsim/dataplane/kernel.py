@@ -11,7 +11,7 @@ from azsim.dataplane import layout, loop
 from azsim.dataplane.codes import INFINITE, OUTCOMES, InstanceState, Reason
 from azsim.dataplane.layout import Plan, Recording
 from azsim.dataplane.protocol import Notice
-from azsim.dataplane.state import BUCKETS, CALLING, ENTRY, FREE, NONE, ON_CPU, POOLS, STATE, WAITING
+from azsim.dataplane.state import ACTED, BUCKETS, CALLING, ENTRY, FREE, NONE, ON_CPU, POOLS, STATE, WAITING
 from azsim.policy.cpu import virtual_progress
 from azsim.policy.histogram import BINS
 
@@ -133,7 +133,7 @@ class Kernel:
         instances["in_view"] = instances["sensed"] = 1
         for field in ("head", "tail", "backlog_head", "backlog_tail", "parked", "place_in_order"):
             instances[field] = NONE
-        instances["rate"] = 1.0
+        instances["rate"] = 0.0
         instances["next_ns"] = INFINITE
         instances["heap_first"] = np.concatenate(([0], np.cumsum(instances["slots"], dtype=np.int64)[:-1]))
         self._pools["wheel"][:] = NONE
@@ -210,7 +210,8 @@ class Kernel:
     @property
     def now_ns(self) -> int:
         """The instant reached: every event before it has happened."""
-        return int(self._record["now_ns"][0])
+        # After a notice control acts 1 ns later, but the instant reached is the notice's (D23).
+        return int(self._record["now_ns"][0]) - int(self._record["settled"][0] == ACTED)
 
     def advance(self, until_ns: int) -> Reason:
         """See `DataPlane.advance`."""
@@ -249,6 +250,10 @@ class Kernel:
         a["row"] = row
         self._starts[row] = a["now_ns"]
         return row
+
+    def ended(self) -> tuple[int, int]:
+        """See `DataPlane.ended`."""
+        return int(self._record["successes"][0]), int(self._record["failures"][0])
 
     def set_view(self, instance: int, healthy: bool) -> None:
         """See `DataPlane.set_view`."""
@@ -306,7 +311,7 @@ class Kernel:
 
         return Recording(
             start_ns=self._starts[:rows].copy(),
-            end_ns=self.now_ns,
+            end_ns=int(a["now_ns"]),
             populations=table("population_rows", p, layout.POPULATION_COLUMNS),
             services=table("service_rows", s, layout.SERVICE_COLUMNS),
             zones=table("zone_rows", s, z, layout.ZONE_COLUMNS),
@@ -327,11 +332,11 @@ class Kernel:
             instance = self._pools["instances"][job["instance"]]
             if self.variant == "full":
                 clock = int(instance["clock"]) + virtual_progress(
-                    self.now_ns - int(instance["clock_ns"]), float(instance["rate"])
+                    int(self._record["now_ns"][0]) - int(instance["clock_ns"]), float(instance["rate"])
                 )
                 total += clock - int(job["joined"])
             else:
-                total += (self.now_ns - int(job["joined"])) * 1024
+                total += (int(self._record["now_ns"][0]) - int(job["joined"])) * 1024
         return total
 
     def check(self) -> None:
@@ -368,9 +373,9 @@ class Kernel:
         spent = int(instances["cpu"].sum())
         if self.variant == "full":
             for x in instances[instances["on_cpu"] > 0]:
-                spent += virtual_progress(self.now_ns - int(x["clock_ns"]), float(x["rate"])) * int(x["on_cpu"])
+                spent += virtual_progress(int(a["now_ns"]) - int(x["clock_ns"]), float(x["rate"])) * int(x["on_cpu"])
         else:
-            spent += int(((self.now_ns - instances["clock_ns"]) * instances["on_cpu"]).sum()) * 1024
+            spent += int(((int(a["now_ns"]) - instances["clock_ns"]) * instances["on_cpu"]).sum()) * 1024
         s = len(plan.services)
         work = self._pools["service_rows"][: rows * s * layout.SERVICE_COLUMNS].reshape(rows, s, -1).sum(axis=(0, 1))
         judged = int(work[layout.USEFUL]) + int(work[layout.WASTED])

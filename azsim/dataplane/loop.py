@@ -32,6 +32,8 @@ from azsim.dataplane.shared_cpu import first_completion
 from azsim.dataplane.state import (
     BACKING_OFF,
     NONE,
+    SETTLED,
+    UNSETTLED,
     WAITING,
     calls_of,
     hops_of,
@@ -157,7 +159,12 @@ def _first_source(a: Any, t_ns: int, shared: Any) -> int:
 
 @part
 def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
-    conditions.act(a)
+    if a.settled != UNSETTLED:
+        # All data of the notice's instant has happened.
+        if until_ns <= a.now_ns - (a.settled - SETTLED):
+            return _REACHED
+        conditions.act(a)
+        a.settled = UNSETTLED
     if a.notice_count > 0:
         until_ns = min(until_ns, notices_of(a)[0].t_ns + 1)
     while True:
@@ -237,7 +244,7 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
         if a.notice_count > 0:
             until_ns = min(until_ns, a.now_ns + 1)
     if a.notice_count > 0:
-        a.settled = 1
+        a.settled = SETTLED
         return _NOTICE
     a.now_ns = max(a.now_ns, until_ns)
     return _REACHED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from azsim.base.jit import part
-from azsim.dataplane.codes import INFINITE, Kind, Outcome
+from azsim.dataplane.codes import Kind, Outcome
 from azsim.dataplane.queues import schedule
 from azsim.dataplane.state import (
     IN_NETWORK,
@@ -44,7 +44,7 @@ def send_probe(a: Any, i: int, tag: int) -> None:
     job = jobs_of(a)[j]
     job.request = request
     job.path = 0
-    job.expiry_ns = INFINITE
+    job.expiry_ns = t_ns + service.probe_timeout_ns
     job.cpu = 0
     job.tag = tag
     job.call = NONE

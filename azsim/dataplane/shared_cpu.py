@@ -157,15 +157,15 @@ def _settle_running(a: Any, first: int, count: int, position: int) -> None:
 
 @part
 def advance_clock(a: Any, i: int) -> None:
-    """Bring an instance's virtual clock to now, before its membership or rate changes (O3)."""
+    """Bring an instance's virtual clock and its stressors' account to now, before what drives them changes (O3, D29)."""
     instance = instances_of(a)[i]
     dt = a.now_ns - instance.clock_ns
     if dt > 0:
-        progress = 0
-        if instance.on_cpu > 0:
-            progress = virtual_progress(dt, instance.rate)
+        progress = virtual_progress(dt, instance.rate)
         instance.clock += progress
         instance.cpu += progress * instance.on_cpu
+        if instance.stress_rate > 0.0:
+            instance.stress += stress_progress(dt, instance.stress_rate)
         instance.clock_ns = a.now_ns
 
 
@@ -176,29 +176,52 @@ def stress_progress(dt_ns: int, cores: float) -> int:
 
 
 @part
+def _cores_now(a: Any, i: int) -> float:
+    """Cores that the application gets with the jobs now on the CPU."""
+    instance = instances_of(a)[i]
+    if instance.state == _DEAD or instance.state == _PAUSED:
+        return 0.0
+    return application_cores(
+        instance.on_cpu, instance.cores, instance.threads, instance.load, instance.competition
+    )
+
+
+@part
+def _stress_now(a: Any, i: int, cores: float) -> float:
+    """Cores that the stressors use beside it."""
+    instance = instances_of(a)[i]
+    if instance.state == _DEAD:
+        return 0.0
+    return stress_cores(cores, instance.cores, instance.load)
+
+
+@part
 def set_rate(a: Any, i: int) -> None:
     """Compute an instance's rate anew, its clock being at now (D16)."""
     instance = instances_of(a)[i]
-    n = instance.on_cpu
-    cores = 0.0
-    if instance.state != _DEAD:
-        if instance.state != _PAUSED:
-            cores = application_cores(n, instance.cores, instance.threads, instance.load, instance.competition)
-        stress = stress_cores(cores, instance.cores, instance.load)
-    else:
-        stress = 0.0
-    if stress != instance.stress_rate:
-        instance.stress += stress_progress(a.now_ns - instance.stress_ns, instance.stress_rate)
-        instance.stress_ns = a.now_ns
-        instance.stress_rate = stress
-    instance.rate = 1.0
+    cores = _cores_now(a, i)
+    instance.stress_rate = _stress_now(a, i, cores)
+    instance.rate = 0.0
     t_ns = INFINITE
-    if n > 0:
-        instance.rate = cores / float(n)
+    if instance.on_cpu > 0:
+        instance.rate = cores / float(instance.on_cpu)
         if instance.rate > 0.0:
             j = running_of(a)[instance.heap_first]
             t_ns = instance.clock_ns + time_to_finish(jobs_of(a)[j].finish - instance.clock, instance.rate)
     _set_next(a, i, t_ns)
+
+
+@part
+def change_rate(a: Any, i: int) -> None:
+    """Conditions of an instance have changed: if that changes its rate or its stressors' cores, from now on (D29)."""
+    instance = instances_of(a)[i]
+    cores = _cores_now(a, i)
+    rate = 0.0
+    if instance.on_cpu > 0:
+        rate = cores / float(instance.on_cpu)
+    if rate != instance.rate or _stress_now(a, i, cores) != instance.stress_rate:
+        advance_clock(a, i)
+        set_rate(a, i)
 
 
 @part

@@ -26,6 +26,8 @@ FREE, WAITING, BACKING_OFF = 0, 1, 2
 IN_NETWORK, QUEUED, BACKLOGGED, ON_CPU, CALLING, ANSWERED = 1, 2, 3, 4, 5, 6
 # How a call's timeout is kept.
 NO_TIMER, LISTED, SCHEDULED = 0, 1, 2
+# After a notice: all data of the instant has happened; and control has acted, 1 ns later (D23).
+UNSETTLED, SETTLED, ACTED = 0, 1, 2
 
 
 def _with(config: np.dtype[Any], added: list[tuple[str, str]]) -> np.dtype[Any]:
@@ -100,7 +102,6 @@ INSTANCE = _with(
         ("cpu", "i8"),  # core time used by the application, 2^-10 ns, up to clock_ns
         ("cpu_cut", "i8"),  # its reading at the last cut
         ("stress", "i8"),
-        ("stress_ns", "i8"),
         ("stress_rate", "f8"),
         ("stress_cut", "i8"),
         ("heap_first", "i8"),  # jobs on CPU, a heap: running[heap_first : heap_first + on_cpu]
@@ -214,7 +215,7 @@ POOLS: dict[str, tuple[Any, str]] = {
 
 _SCALARS = [
     "now_ns",
-    "settled",  # 1: all data of now_ns has happened, what comes next acts at now_ns + 1 (O1)
+    "settled",  # UNSETTLED, SETTLED, ACTED
     "key",
     "epoch",
     "zones",
@@ -255,6 +256,9 @@ _SCALARS = [
     "ended_job",
     "ended_well",
     "notice_count",
+    # requests that have ended so far
+    "successes",
+    "failures",
 ]
 
 STATE = np.dtype(

@@ -198,18 +198,17 @@ class Call:
         subject: the attempt or the dispatch in flight, None for a back-off. On a paused host it waits (D17, D25).
         """
         key = Key(self._request, self._path, tag)
+        self._clock.at(t_ns, kind, key, lambda: self._ring(kind, key, subject, act))
 
-        def ring() -> None:
-            attempt = self.attempt
-            stands = subject is attempt or (attempt is not None and subject is attempt.dispatch)
-            if self._over or not stands:
-                return
-            if self.host is not None and self.host.paused:
-                self.host.park(kind, key, ring)
-            else:
-                act()
-
-        self._clock.at(t_ns, kind, key, ring)
+    def _ring(self, kind: Kind, key: Key, subject: Attempt | Dispatch | None, act: Callable[[], None]) -> None:
+        attempt = self.attempt
+        stands = subject is attempt or (attempt is not None and subject is attempt.dispatch)
+        if self._over or not stands:
+            return
+        if self.host is not None and self.host.paused:
+            self.host.park(kind, key, lambda: self._ring(kind, key, subject, act))
+        else:
+            act()
 
     # The policy: what follows from an attempt's outcome.
 

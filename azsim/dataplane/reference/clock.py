@@ -39,7 +39,7 @@ class Clock(simpy.Environment):
     @property
     def now_ns(self) -> int:
         """The instant at which things act (D23)."""
-        return int(self._now)
+        return self._now  # type: ignore[return-value]
 
     def schedule(self, event: simpy.Event, priority: Any = 1, delay: Any = 0) -> None:
         """Queue an event of SimPy's own: a process that starts, goes on or ends.

@@ -28,7 +28,7 @@ class Breakpoint(NamedTuple):
 class Population:
     """Clients of one kind, outside or in zones.
 
-    segments: rows of its rate profile; places: rows of Plan.places; `calls` are its requests in flight.
+    segments: rows of its rate profile; places: rows of Plan.places.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Population:
         clock: Clock,
         ledger: Ledger,
     ) -> None:
-        self.calls: dict[Call, int] = {}  # to the row in which they started
+        self._in_flight: dict[int, tuple[Call, int]] = {}  # request -> its call, and the row in which it started
         self._number = number
         self._clients = clients
         self._segments = segments
@@ -121,15 +121,20 @@ class Population:
         self._ledger.request_started(self._number)
 
         def ended(outcome: Outcome) -> None:
-            del self.calls[call]
+            del self._in_flight[request]
             self._ledger.request_ended(self._number, start_row, outcome, self._clock.now_ns - start_ns)
 
         call = Call(self._hop, request, self._epoch, place, client, None, ended)
-        self.calls[call] = start_row
+        self._in_flight[request] = call, start_row
+
+    @property
+    def calls(self) -> list[Call]:
+        """Its requests in flight."""
+        return [call for call, _ in self._in_flight.values()]
 
     def give_up(self) -> None:
         """Every request in flight is cancelled (D22)."""
-        for call, start_row in self.calls.items():
+        for call, start_row in self._in_flight.values():
             call.give_up()
             self._ledger.request_ended(self._number, start_row, Outcome.CANCELLED, 0)
-        self.calls.clear()
+        self._in_flight.clear()

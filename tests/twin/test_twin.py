@@ -1,0 +1,63 @@
+"""Kernel and reference agree event for event: equal counts, rows and latencies on generated worlds (C6)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from azsim.dataplane.kernel import Kernel
+from azsim.dataplane.reference import Reference
+from tests.twin.worlds import END_NS, FEATURES, World, differences, run_world, worlds
+
+RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+
+
+def agree(world: World) -> None:
+    """The reference and the kernel, on the world's smallest variant, tell the same story."""
+    expected, expected_notices = run_world(world, Reference(world.plan))
+    recording, notices = run_world(world, Kernel(world.plan))
+    assert notices == expected_notices
+    assert differences(recording, expected) == []
+
+
+@settings(max_examples=220, deadline=None, suppress_health_check=RELAXED)
+@given(worlds())
+def test_full_kernel_equals_reference(world: World) -> None:
+    agree(world)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=RELAXED)
+@given(worlds(full=False))
+def test_lean_kernel_equals_reference_and_full_kernel(world: World) -> None:
+    agree(world)
+    lean = run_world(world, Kernel(world.plan, variant="lean"))
+    full = run_world(world, Kernel(world.plan, variant="full"))
+    assert lean[1] == full[1]
+    assert differences(lean[0], full[0]) == []
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=RELAXED)
+@given(worlds(), st.lists(st.integers(1, END_NS - 1), max_size=20))
+def test_chunks_do_not_matter(world: World, chunks: list[int]) -> None:
+    """C5: advancing to a and then to b equals advancing to b."""
+    whole = run_world(world, Kernel(world.plan))
+    pieces = run_world(world, Kernel(world.plan), tuple(chunks))
+    assert whole[1] == pieces[1]
+    assert differences(whole[0], pieces[0]) == []
+
+
+@pytest.mark.long
+@settings(max_examples=4000, deadline=None, suppress_health_check=RELAXED)
+@given(worlds())
+def test_full_kernel_equals_reference_on_thousands(world: World) -> None:
+    agree(world)
+
+
+def test_features_were_drawn() -> None:
+    """The table of what the worlds above contained (run with -s to read it)."""
+    if not FEATURES:
+        pytest.skip("no twin test ran in this process")
+    print()
+    for name, count in sorted(FEATURES.items()):
+        print(f"{name:<32}{count:>8}")

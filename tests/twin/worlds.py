@@ -1,0 +1,276 @@
+"""Small worlds for the twin tests: a plan, what control does to it and when, drawn by hypothesis.
+
+Times lie on a coarse grid and delays are often zero, so that many events meet at one instant: that is where two engines
+would part. Each draw tells `FEATURES` what it contains, and the test prints how often each was drawn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from azsim.base.seeds import run_key
+from azsim.dataplane.codes import INFINITE, InstanceState, Outcome, Reason
+from azsim.dataplane.layout import Plan, Recording
+from azsim.dataplane.protocol import DataPlane, Notice
+from azsim.policy import balancing, cpu, distributions, retry
+from tests.plans import MS, CallSpec, PopulationSpec, ServiceSpec, call, make_plan, population, service
+
+FEATURES: Counter[str] = Counter()
+END_NS = 400 * MS
+
+RETRIED = [
+    Outcome.ERROR,
+    Outcome.REFUSED,
+    Outcome.RESET,
+    Outcome.OVERLOAD,
+    Outcome.NO_TARGET,
+    Outcome.TIMEOUT,
+]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What control does at `at_ns`: a method of DataPlane and its arguments."""
+
+    at_ns: int
+    method: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class World:
+    """One case of the twin test."""
+
+    plan: Plan
+    actions: tuple[Action, ...]
+    cuts: tuple[int, ...]
+
+
+def _note(feature: str, present: bool) -> None:
+    if present:
+        FEATURES[feature] += 1
+
+
+def _grid(low_ms: float, high_ms: float) -> st.SearchStrategy[int]:
+    """Half-milliseconds, as nanoseconds."""
+    return st.integers(int(low_ms * 2), int(high_ms * 2)).map(lambda half: half * MS // 2)
+
+
+@st.composite
+def _hops(draw: Any, deadlines: bool) -> dict[str, Any]:
+    hop: dict[str, Any] = {
+        "attempts": draw(st.integers(1, 4)),
+        "timeout_ns": draw(st.one_of(_grid(2, 60), st.just(INFINITE))),
+        "connect_timeout_ns": draw(st.one_of(st.just(INFINITE), _grid(0.5, 20))),
+        "deadline_ns": draw(_grid(10, 150)) if deadlines and draw(st.booleans()) else INFINITE,
+        "retry_on": tuple(draw(st.sets(st.sampled_from(RETRIED), min_size=0 if draw(st.booleans()) else 6))),
+        "backoff": draw(
+            st.sampled_from([retry.AT_ONCE, retry.NO_JITTER, retry.FULL, retry.EQUAL, retry.DECORRELATED])
+        ),
+        "backoff_base_ns": draw(_grid(0.5, 20)),
+        "backoff_factor": draw(st.sampled_from([1.0, 1.5, 2.0])),
+        "backoff_cap_ns": draw(_grid(20, 60)),
+        "cancel": draw(st.integers(0, 1)),
+        "same_zone": draw(st.integers(0, 1)),
+    }
+    _note("retry", hop["attempts"] > 1 and len(hop["retry_on"]) > 0)
+    _note("no timeout", hop["timeout_ns"] == INFINITE)
+    _note("connect timeout", hop["connect_timeout_ns"] < INFINITE)
+    _note("deadline", hop["deadline_ns"] < INFINITE)
+    _note("cancel", hop["cancel"] == 1)
+    _note("same zone", hop["same_zone"] == 1)
+    _note(f"back-off kind {hop['backoff']}", hop["attempts"] > 1)
+    if draw(st.booleans()):
+        hop |= {
+            "budget_capacity": draw(st.integers(0, 20)) * 1000,
+            "budget_cost": draw(st.integers(0, 5000)),
+            "budget_timeout_cost": draw(st.integers(0, 8000)),
+            "budget_deposit": draw(st.integers(0, 1500)),
+            "budget_deposit_after_retry": draw(st.sampled_from([-1, 0, 700])),
+            "budget_on_request": draw(st.integers(0, 1)),
+        }
+        _note("budget", True)
+    return hop
+
+
+@st.composite
+def _work(draw: Any, table: list[int]) -> dict[str, Any]:
+    kind = draw(st.sampled_from(range(7)))
+    mean = draw(_grid(0, 12))
+    a, b = float(mean), 0.0
+    if kind == distributions.LOGNORMAL:
+        a, b = float(np.log(max(mean, 1000))), 0.5
+    elif kind == distributions.GAMMA:
+        a, b = draw(st.sampled_from([0.5, 4.0])), max(1.0, mean / 4.0)
+    elif kind == distributions.PARETO:
+        a, b = 1 / 2.5, max(1.0, mean * 0.6)
+    elif kind == distributions.UNIFORM:
+        b = float(mean)
+    _note(f"work kind {kind}", True)
+    return {"work": kind, "work_a": a, "work_b": b, "work_mean_ns": float(mean), "table_count": len(table)}
+
+
+@st.composite
+def _services(draw: Any, name: str, zones: list[str], table: list[int], calls: list[CallSpec], shared: bool) -> ServiceSpec:
+    slots = draw(st.integers(1, 4))
+    cores = draw(st.sampled_from([0.5, 1.0, 2.0, 3.5])) if shared and draw(st.booleans()) else float(slots)
+    fields: dict[str, Any] = {
+        "algorithm": draw(
+            st.sampled_from(
+                [balancing.RANDOM, balancing.ROUND_ROBIN, balancing.LEAST_OUTSTANDING, balancing.TWO_CHOICES]
+            )
+        ),
+        "cross_zone": draw(st.integers(0, 1)),
+        "fail_open_below": draw(st.sampled_from([balancing.NEVER_OPEN, 0.0, 0.5])),
+        "balancer_timeout_ns": draw(st.one_of(st.just(INFINITE), _grid(1, 40))),
+        "redispatch_attempts": draw(st.integers(1, 3)),
+        "redispatch_on": tuple(draw(st.sets(st.sampled_from(RETRIED)))),
+        "health": draw(st.integers(0, 1)),
+        "unhealthy_after": draw(st.integers(1, 3)),
+        "healthy_after": draw(st.integers(1, 3)),
+        "probe_queue": draw(st.integers(0, 1)),
+        "after_answer": draw(st.integers(0, 1)),
+        "slots": slots,
+        "cores": min(cores, float(slots)),
+        "queue": draw(st.one_of(st.just(INFINITE), st.integers(0, 6))),
+        "lifo": draw(st.integers(0, 1)),
+        "drop_expired": draw(st.integers(0, 1)),
+    }
+    timeout = draw(_grid(0.5, 20))
+    fields |= {"probe_timeout_ns": timeout, "interval_ns": timeout + draw(_grid(0.5, 20))}
+    fields |= {"phase_ns": draw(st.one_of(st.just(-1), _grid(0, 20)))}
+    fields |= draw(_work(table))
+    _note(f"algorithm {fields['algorithm']}", True)
+    _note("zones apart", fields["cross_zone"] == 0)
+    _note("balancer timeout", fields["balancer_timeout_ns"] < INFINITE)
+    _note("redispatch", fields["redispatch_attempts"] > 1 and len(fields["redispatch_on"]) > 0)
+    _note("probes, queued" if fields["probe_queue"] else "probes, from the side", fields["health"] == 1)
+    _note("probes after the answer", fields["health"] == 1 and fields["after_answer"] == 1)
+    _note("shared CPU", fields["cores"] < slots)
+    _note("bounded queue", fields["queue"] < INFINITE)
+    _note("lifo", fields["lifo"] == 1)
+    _note("drops the expired", fields["drop_expired"] == 1)
+    per_zone = {zone: draw(st.integers(0, 2)) for zone in zones}
+    per_zone[zones[0]] = max(1, per_zone[zones[0]])
+    return service(name, per_zone=per_zone, calls=calls, **fields)
+
+
+@st.composite
+def _populations(draw: Any, names: list[str], zones: list[str]) -> PopulationSpec:
+    places = {"outside": 1.0} if draw(st.booleans()) else {"outside": 0.5} | {zone: 0.25 for zone in zones}
+    rate = draw(st.sampled_from([20.0, 100.0, 400.0]))
+    profile = draw(st.sampled_from(["flat", "steps", "ramp", "instants"]))
+    _note(f"profile {profile}", True)
+    _note("callers in zones", len(places) > 1)
+    given: dict[str, Any] = {"rate_per_s": rate}
+    if profile == "steps":
+        given = {"segments": [(0, rate, 0.0), (50 * MS, rate * 3, 0.0), (120 * MS, 0.0, 0.0), (200 * MS, rate, 0.0)]}
+    elif profile == "ramp":
+        given = {"segments": [(0, rate, 0.0), (40 * MS, rate, rate * 10), (140 * MS, rate * 2, -rate * 4)]}
+    elif profile == "instants":
+        given = {"arrivals_ns": sorted(draw(st.lists(_grid(0.5, 200), min_size=1, max_size=30)))}
+    return population(
+        names[0], name="p", clients=draw(st.integers(1, 3)), places=places, **given, **draw(_hops(True))
+    )
+
+
+@st.composite
+def worlds(draw: Any, full: bool = True) -> World:
+    """A world; without `full` one that the lean kernel can run."""
+    zones = ["a", "b", "c"][: draw(st.integers(2, 3))]
+    table = [0, MS, 3 * MS // 2, 10 * MS]
+    depth = draw(st.integers(1, 3)) if full else 1
+    names = [f"s{k}" for k in range(depth)]
+    specs = []
+    for k, name in enumerate(names):
+        calls = []
+        if k + 1 < depth:
+            calls = [call(names[k + 1], **draw(_hops(draw(st.booleans())))) for _ in range(draw(st.integers(1, 2)))]
+        specs.append(draw(_services(name, zones, table, calls, full)))
+    _note("calls", depth > 1)
+    populations = [draw(_populations(names, zones)) for _ in range(draw(st.integers(1, 2)))]
+    plan = make_plan(
+        populations=populations,
+        services=specs,
+        zones=zones,
+        key=run_key(draw(st.integers(0, 1000))),
+        same_zone_ns=draw(st.sampled_from([0, 0, MS // 4, MS // 2])),
+        cross_zone_ns=draw(st.sampled_from([0, MS // 2, MS])),
+        work_table=table,
+        shared_cpu=full,
+    )
+    actions = draw(st.lists(_actions(plan, full), max_size=8))
+    cuts = draw(st.sets(_grid(1, END_NS // MS), max_size=5))
+    return World(plan, tuple(sorted(actions, key=lambda action: action.at_ns)), tuple(sorted(cuts)))
+
+
+@st.composite
+def _actions(draw: Any, plan: Plan, full: bool) -> Action:
+    at_ns = draw(_grid(1, END_NS // MS - 50))
+    instance = draw(st.integers(0, len(plan.instances) - 1))
+    states = [InstanceState.UP, InstanceState.CRASHED, InstanceState.DEAD] + [InstanceState.PAUSED] * full
+    places = len(plan.zones) + 1
+    methods: dict[str, Callable[[], tuple[Any, ...]]] = {
+        "set_instance_state": lambda: (instance, draw(st.sampled_from(states)), draw(st.integers(0, 4))),
+        "set_view": lambda: (instance, draw(st.booleans())),
+        "set_latency": lambda: (instance, draw(_grid(0, 5))),
+        "set_error_share": lambda: (instance, draw(st.sampled_from([0.0, 0.3, 1.0]))),
+        "set_rate_factor": lambda: (0, draw(st.sampled_from([0.0, 0.5, 1.0, 3.0]))),
+        "set_retries": lambda: (draw(st.booleans()),),
+        "set_link": lambda: (
+            *draw(st.permutations(range(places)).map(lambda order: tuple(order[:2]))),
+            draw(st.booleans()),
+        ),
+        "reset": lambda: (),
+    }
+    if full:
+        methods["set_stress"] = lambda: (
+            instance,
+            *draw(st.sampled_from([(0.0, 0.0), (1.0, 0.8), (4.0, 3.2)])),
+            draw(st.sampled_from([cpu.SHARED, cpu.OWN_GROUP, cpu.STRICT])),
+        )
+    method = draw(st.sampled_from(sorted(methods)))
+    arguments = methods[method]()
+    _note(f"{method} {arguments[1].name.lower()}" if method == "set_instance_state" else method, True)
+    return Action(at_ns, method, arguments)
+
+
+def run_world(world: World, engine: DataPlane, chunks: tuple[int, ...] = ()) -> tuple[Recording, list[Notice]]:
+    """Run a world to its end; notices change the view at once, as a router without propagation would."""
+    notices: list[Notice] = []
+    stops = sorted(
+        [(at_ns, 1, number) for number, at_ns in enumerate(world.cuts)]
+        + [(action.at_ns, 0, number) for number, action in enumerate(world.actions)]
+        + [(at_ns, 2, number) for number, at_ns in enumerate(chunks)]
+    )
+    for at_ns, what, number in [*stops, (END_NS, 3, 0)]:
+        while engine.advance(at_ns) == Reason.NOTICE:
+            for notice in engine.take_notices():
+                notices.append(notice)
+                engine.set_view(notice.instance, notice.healthy)
+        if what == 0:
+            action = world.actions[number]
+            getattr(engine, action.method)(*action.arguments)
+        elif what == 1:
+            engine.cut_row()
+    engine.check()
+    return engine.finish(), notices
+
+
+def differences(one: Recording, other: Recording) -> list[str]:
+    """What is not equal in two recordings, in words."""
+    found = []
+    for name in Recording.__slots__:
+        x, y = np.asarray(getattr(one, name)), np.asarray(getattr(other, name))
+        if x.shape != y.shape:
+            found.append(f"{name}: shapes {x.shape} and {y.shape}")
+        elif not np.array_equal(x, y):
+            where = np.argwhere(x != y)[:5]
+            found += [f"{name}{tuple(map(int, at))}: {x[tuple(at)]} and {y[tuple(at)]}" for at in where]
+    return found
