@@ -56,6 +56,8 @@ def _tidy(value: Any, depth: int = 0) -> None:
             _tidy(below, depth + 1)
     if not isinstance(value, dict):
         return
+    if "patternProperties" in value:  # names that are no names are refused, not ignored
+        value["additionalProperties"] = False
     if value.get("x-default") or ("default" in value and value["default"] is None):
         value.pop("default", None)
     for name in [name for name in value if name.startswith("x-") or (name == "title" and isinstance(value[name], str))]:

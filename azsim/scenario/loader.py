@@ -64,17 +64,22 @@ def decode(content: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         origin = _origin_at(content[: error.start].decode("utf-8", "replace"), file)
         raise _error(origin, "a file is UTF-8 text; this byte is not", value=f"0x{content[error.start]:02x}") from None
-    unprintable = _UNPRINTABLE.search(text)
-    if unprintable:
-        origin = _origin_at(text[: unprintable.start()], file)
-        rule = "a file is plain text; it holds a control character"
-        raise _error(origin, rule, value=f"U+{ord(unprintable[0]):04X}")
+    _check_printable(text, file)
     return text
 
 
 def read_text(text: str, file: str, fixed: Origin | None = None) -> Node:
     """The tree of one YAML document; with `fixed`, every node claims to come from there (a `--set`)."""
+    _check_printable(text, file, fixed)
     return _Builder(text, file, fixed).document()
+
+
+def _check_printable(text: str, file: str, fixed: Origin | None = None) -> None:
+    unprintable = _UNPRINTABLE.search(text)
+    if unprintable:
+        origin = fixed or _origin_at(text[: unprintable.start()], file)
+        rule = "a file is plain text; it holds a control character"
+        raise _error(origin, rule, value=f"U+{ord(unprintable[0]):04X}")
 
 
 def _read(path: FilePath, above: list[FilePath], asked: Origin | None) -> Node:
@@ -163,7 +168,7 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             raise self.syntax_error(error) from None
         except yaml.YAMLError as error:
-            raise self.error(Origin(self.file, 1, 1), f"not YAML: {error}") from None
+            raise self.error(Origin(self.file, 1, 1), f"not YAML: {' '.join(str(error).split())}") from None
         return self.top if self.top is not None else scalar(None, self.fixed or Origin(self.file, 1, 1))
 
     def take(self, event: yaml.Event) -> None:

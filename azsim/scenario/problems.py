@@ -31,6 +31,7 @@ _TYPE_RULES: Final = {
     "string_too_short": "must not be empty",
 }
 _UNQUOTED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.%/-]*")
+_BRANCH: Final = re.compile(r"<[a-z]+>")
 _IGNORED: Final = "default_factory_not_called"  # follows from another error, which is reported itself
 
 
@@ -126,8 +127,7 @@ def _problem(root: type[BaseModel], tree: Node, item: dict[str, Any]) -> Problem
     kind, context = item["type"], item.get("ctx", {})
     if kind == _IGNORED:
         return None
-    is_key = bool(item["loc"]) and item["loc"][-1] == "[key]"
-    path = tuple(part for part in item["loc"] if not (isinstance(part, str) and part[:1] in "<["))
+    path, is_key = _path(tree, item["loc"])
     if kind == "rule":
         path = (*path, context["key"]) if context.get("key") else path
         return Problem(path, context["rule"], context["example"])
@@ -151,6 +151,22 @@ def _problem(root: type[BaseModel], tree: Node, item: dict[str, Any]) -> Problem
     if kind == "literal_error" or _extra(field, "x-unbuilt"):
         return _word(path, node, field, context.get("expected", ""), kind)
     return Problem(path, _extra(field, "x-rule") or _type_rule(kind, context) or item["msg"].lower())
+
+
+def _path(tree: Node, location: Path) -> tuple[Path, bool]:
+    """Where a location of pydantic leads in the tree, and whether it means the key there.
+
+    A location also names the branch of a union (`<word>`) and marks a key (`[key]`): those are no keys of the file.
+    """
+    path: list[str | int] = []
+    node: Node | None = tree
+    for part in location:
+        found = child(node, part)
+        if found is None and isinstance(part, str) and (_BRANCH.fullmatch(part) or part == "[key]"):
+            continue
+        path.append(part)
+        node = found
+    return tuple(path), bool(location) and location[-1] == "[key]" and path[-1] != "[key]"
 
 
 def _node(tree: Node, path: Path) -> Node | None:
