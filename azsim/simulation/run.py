@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from azsim.base.version import __version__
 from azsim.scenario import Scenario, load
 from azsim.simulation.lower import lower
 from azsim.simulation.lower_faults import lower_abort, lower_faults
 from azsim.simulation.planes import ENGINES, Course, Pass, Progress, assert_same, data_plane
+from azsim.simulation.replay import investigate
+from azsim.simulation.result import Result, build
 from azsim.simulation.trace import Trace
-
-if TYPE_CHECKING:
-    from azsim.simulation.result import Result
 
 
 def run(
@@ -34,14 +33,11 @@ def run(
     (4 GiB unless said). `progress` is told the simulated share of each run. Raises ScenarioError, LimitError,
     InternalError, and ValueError where there is no such engine.
     """
-    from azsim.simulation import replay, result
-
     if not isinstance(scenario, Scenario):
         scenario = load(scenario)
     bounds: dict[str, Any] = {"engine": engine, "memory_limit_bytes": memory_limit, "progress": progress}
     trace = simulate(scenario, seed=seed, paranoid=paranoid, **bounds)
-    judged = result.build(trace)
-    return replay.investigate(judged, trace, functools.partial(simulate, **bounds), replays=replays)
+    return investigate(build(trace), trace, functools.partial(simulate, **bounds), replays=replays)
 
 
 def simulate(
