@@ -151,9 +151,7 @@ def population(
     fine), or by `segments`: (start_ns, requests per s, change of that per s). `places`: shares by zone name or
     "outside". Everything else is a field of HOP.
     """
-    return PopulationSpec(
-        to, name, clients, rate_per_s, arrivals_ns, segments, places or {"outside": 1.0}, _hop(hop)
-    )
+    return PopulationSpec(to, name, clients, rate_per_s, arrivals_ns, segments, places or {"outside": 1.0}, _hop(hop))
 
 
 def call(to: str, **hop: Any) -> CallSpec:
