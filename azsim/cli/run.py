@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -93,7 +92,7 @@ def command(
     folder = out if out is not None else None if as_json else Path("out", scenario.name)
     outputs = [] if folder is None else _leave(result, scenario, folder)
     if as_json:
-        put(_json(result))
+        put(result.to_json() + "\n")
     elif not quiet:
         _show_card(result, scenario, file, outputs)
     return ExitCode.FALSIFIED if strict and result.hypothesis != "held" else ExitCode.OK
@@ -108,15 +107,14 @@ def explain_compilation(progress: Progress) -> None:
         progress.explain(f"compiling the simulation kernel, once per version: about {_COMPILE_S} s")
 
 
-def _json(result: Result) -> str:
-    return json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n"
-
-
 def _leave(result: Result, scenario: Scenario, folder: Path) -> list[Path]:
     """Draws the picture and leaves it in a folder together with the result."""
     from azsim.report.figures import image, timeline
 
-    contents = {"timeline.svg": image(timeline(result, scenario), "svg"), "result.json": _json(result).encode()}
+    contents = {
+        "timeline.svg": image(timeline(result, scenario), "svg"),
+        "result.json": f"{result.to_json()}\n".encode(),
+    }
     return write_files(folder, contents)
 
 

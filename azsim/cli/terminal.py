@@ -32,7 +32,7 @@ def show(renderable: RenderableType) -> None:
 
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     with console.capture() as drawn:
-        console.print(renderable)
+        console.print(renderable, crop=False)
     put("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
 

@@ -1,4 +1,4 @@
-"""A table of a few columns that wraps: where the width is short, the columns go on in a block below."""
+"""What wraps as a whole where the width is short: columns go on in a block below, items on the next line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-_COLUMN_WIDTH_MIN: Final = 8
+_COLUMN_WIDTH_MIN: Final = 6
 _GAP: Final = 2
+_BETWEEN_ITEMS: Final = "    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Column:
     name: str
     cells: Sequence[Cell]
 
+    @property
+    def width(self) -> int:
+        """Characters it takes, with the gap to its left."""
+        return max(_COLUMN_WIDTH_MIN, cell_len(self.name), *(cell_len(cell.text) for cell in self.cells)) + _GAP
+
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
@@ -41,19 +47,45 @@ class Blocks:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Draws the blocks."""
         label_width = max(map(cell_len, self.labels)) + 1
-        texts = [text for column in self.columns for text in (column.name, *(cell.text for cell in column.cells))]
-        width = max(_COLUMN_WIDTH_MIN, *map(cell_len, texts)) + _GAP
-        each = max(1, (options.max_width - label_width) // width)
-        for first in range(0, len(self.columns), each):
-            if first:
+        room = options.max_width - label_width
+        for number, block in enumerate(self._blocks(room)):
+            if number:
                 yield Text()
-            block = self.columns[first : first + each]
             table = Table.grid(padding=0)
             table.add_column(width=label_width, no_wrap=True)
-            for _ in block:
-                table.add_column(width=width, justify="right", no_wrap=True)
+            for column in block:
+                table.add_column(width=column.width, justify="right", no_wrap=True)
             table.add_row("", *(Text(column.name, style="bold") for column in block))
             for row, label in enumerate(self.labels):
                 cells = [column.cells[row] for column in block]
                 table.add_row(label, *(Text(cell.text, style="bold red" if cell.bad else "") for cell in cells))
             yield table
+
+    def _blocks(self, room: int) -> Iterator[list[Column]]:
+        """The columns in blocks, each at most `room` characters wide or a single column."""
+        block: list[Column] = []
+        for column in self.columns:
+            if block and sum(other.width for other in block) + column.width > room:
+                yield block
+                block = []
+            block.append(column)
+        if block:
+            yield block
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Texts beside one another, none of them broken over lines unless it is wider than all there is."""
+
+    texts: Sequence[str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Draws the lines."""
+        line = ""
+        for text in self.texts:
+            longer = f"{line}{_BETWEEN_ITEMS}{text}" if line else text
+            if line and cell_len(longer) > options.max_width:
+                yield Text(line)
+                longer = text
+            line = longer
+        yield Text(line)

@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from azsim.base.units import SECOND_NS
+from azsim.base.units import SECOND_NS, format_share
 from azsim.report import words
-from azsim.report.blocks import Blocks, Cell, Column
+from azsim.report.blocks import Blocks, Cell, Column, Items
 from azsim.report.next_step import next_step
 from azsim.report.spans import fault_spans
 from azsim.scenario.arithmetic import arithmetic
@@ -71,9 +71,11 @@ def _labelled(rows: Sequence[tuple[str, RenderableType]]) -> Table:
 
 def _givens(facts: Mapping[str, Any], scenario: Scenario) -> list[tuple[str, RenderableType]]:
     spans = [f"{words.clock(span.start_s)}-{words.clock(span.end_s)} {span.label}" for span in fault_spans(facts)]
-    # A fault is not broken over lines.
-    faults = "    ".join(span.replace(" ", "\u00a0") for span in spans) or "none"
-    return [("LOAD", Text(load(scenario))), ("FAULTS", Text(faults)), ("HYPOTHESIS", Text(hypothesis(scenario)))]
+    return [
+        ("LOAD", Text(load(scenario))),
+        ("FAULTS", Items(spans or ["none"])),
+        ("HYPOTHESIS", Text(hypothesis(scenario))),
+    ]
 
 
 def load(scenario: Scenario) -> str:
@@ -82,7 +84,7 @@ def load(scenario: Scenario) -> str:
     The zone is the first that a fault takes, else the one whose loss is hardest.
     """
     figures = arithmetic(scenario)
-    taken = [fault.spec.zone for fault in scenario.faults if fault.kind == "zone_loss"]
+    taken = [fault.zone_loss.zone for fault in scenario.faults if fault.zone_loss is not None]
     zones = taken[:1] or scenario.zones
     name, zone = max(
         ((name, zone) for name in figures.services for zone in zones),
@@ -105,7 +107,7 @@ def hypothesis(scenario: Scenario) -> str:
     said = scenario.hypothesis
     bounds = []
     for name, bound in said.bounds.items():
-        limit = words.share(bound.limit) if bound.dimension == "share" else words.seconds(bound.limit / SECOND_NS)
+        limit = format_share(bound.limit) if bound.dimension == "share" else words.seconds(bound.limit / SECOND_NS)
         bounds.append(f"{name.removeprefix('latency_')} {bound.relation} {limit}")
     window = f"per {words.seconds(said.window / SECOND_NS)}"
     bounds[0] = f"{bounds[0]} {window}"
@@ -160,21 +162,37 @@ def _why(facts: Mapping[str, Any]) -> list[str]:
         return []
     if facts["metastable"] is None:
         return ["not looked into: --no-replays"]
-    cures = [
-        f"{one['mechanism']} recovers at {words.clock(one['recovered_at_s'])}"
-        for one in facts["sustained_by"]
-        if one["recovers"]
-    ]
-    helpless = [str(one["mechanism"]) for one in facts["sustained_by"] if not one["recovers"]]
-    said = [f"same random numbers, one change: {'; '.join(cures)}"] if cures else []
-    return [*said, f"no cure alone: {', '.join(helpless)}"] if helpless else said
+    cures = [_cure(one) for one in facts["sustained_by"]]
+    # A reset replay has no verdict of its own: it shows whether capacity suffices, not what would cure.
+    helpless = [str(one["change"]) for one in facts["replays"] if one["verdict"] is not None and not one["recovers"]]
+    said = [f"same random numbers, one change, and it recovers: {', '.join(cures)}"] if cures else []
+    return [*said, f"no cure by itself: {', '.join(helpless)}"] if helpless else said
+
+
+def _cure(cure: Mapping[str, Any]) -> str:
+    """A mechanism and when the level was last broken without it."""
+    at_s = cure["recovered_at_s"]
+    return f"{cure['mechanism']} ({'never broken' if at_s is None else words.clock(at_s)})"
 
 
 def _reasons(facts: Mapping[str, Any], scenario: Scenario) -> list[tuple[str, RenderableType]]:
-    rows: list[tuple[str, RenderableType]] = [("WHY", Text(reason)) for reason in _why(facts)]
-    least = facts["headroom"]
-    if least["min"] is not None:
-        whose = f" of {least['service']}" if len(scenario.services) > 1 else ""
-        said = f"least headroom{whose} {words.percent(least['min'])} at {words.clock(least['at_s'])}"
-        rows.append(("MARGIN", Text(said)))
+    why = "\n".join(_why(facts))
+    rows: list[tuple[str, RenderableType]] = [("WHY", Text(why))] if why else []
+    margin = _margin(facts, of_service=len(scenario.services) > 1)
+    if margin:
+        rows.append(("MARGIN", Text(margin)))
     return rows
+
+
+def _margin(facts: Mapping[str, Any], *, of_service: bool) -> str:
+    """The least headroom in words (J5); empty where there is none to tell of."""
+    least = facts["headroom"]
+    if least["at_s"] is None:
+        return ""
+    when = words.clock(least["at_s"])
+    whose = f" of {least['service']}" if of_service else ""
+    if least["min"] is None:
+        return f"none at {when}: work arrived, and nothing{whose} was in rotation"
+    if least["min"] < 0:
+        return f"none at {when}: {1 - least['min']:.1f} times the work that the capacity{whose} in rotation can do"
+    return f"least headroom{whose} {words.percent(least['min'])} at {when}"

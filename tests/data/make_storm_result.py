@@ -95,6 +95,20 @@ def _phase(seconds: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _replay(
+    change: str, reset_at_s: float | None, recovers: bool, recovered_at_s: float | None, verdict: str | None
+) -> dict[str, Any]:
+    """What one replay showed."""
+    return {
+        "change": change,
+        "reset_at_s": reset_at_s,
+        "recovers": recovers,
+        "recovered_at_s": recovered_at_s,
+        "verdict": verdict,
+        "skipped": None,
+    }
+
+
 def storm_result() -> dict[str, Any]:
     """The whole result, as JSON has it."""
     seconds = [_second(t) for t in range(SECONDS)]
@@ -208,7 +222,13 @@ def storm_result() -> dict[str, Any]:
             },
             {"kind": "dig-deeper", "t_s": 900.0, "text": "c returns; still collapsed"},
         ],
-        "replays": [],
+        "replays": [
+            _replay("reset, retries off", 1200.0, True, 1210.0, None),
+            _replay("reset, retries on", 1200.0, True, 1210.0, None),
+            _replay("retries off", None, True, 580.0, "degraded"),
+            _replay("budget 10%", None, True, 584.0, "degraded"),
+            _replay("health ejection off", None, False, None, "collapse"),
+        ],
         "timeline": {
             "t_s": list(range(SECONDS)),
             **{
