@@ -134,7 +134,8 @@ class _Inquiry:
             again = self.again(self.trace.scenario.with_(mechanism.changes))
             view = _judged(again)
             recovers = recovered(view, at.t_ns)
-            verdict = None if view.judgement.broken else view.verdict()
+            # Broken at an earlier deadline only: nobody has shown what capacity that one needed.
+            verdict = None if recovers and view.judgement.broken else view.verdict(capacity_suffices=True)
             recovered_s = last_broken_s(view, 0, again.end_ns) if recovers else None
             self.tell(mechanism.name, None, recovers, recovered_s, verdict)
             if recovers:

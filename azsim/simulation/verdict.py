@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final, Literal, Protocol
 
 import numpy as np
@@ -261,7 +261,8 @@ class _Court:
 
     def time_to_recover_ns(self) -> int | None:
         """The longest time from a fault's end (a lasting one's start too) to the end of the last broken window before
-        the next such instant (J5). 0 where nothing was broken, None where the run ends broken.
+        the next such instant (J5). 0 where nothing was broken, None where the run ends broken
+        or no fault gave it anything to recover from.
         """
         broken_ns = self.ends_ns[self.states == State.BROKEN]
         if not len(broken_ns):
@@ -271,9 +272,10 @@ class _Court:
             return None
         origins = {fault.end_ns for fault in self.faults if fault.end_ns is not None}
         origins |= {fault.start_ns for fault in self.faults if self.lasting(fault)}
-        times = sorted(origins)
+        if not origins:
+            return None
         longest_ns = 0
-        for origin_ns, next_ns in zip(times, [*times[1:], self.run_end_ns + 1], strict=True):
+        for origin_ns, next_ns in pairwise([*sorted(origins), self.run_end_ns + 1]):
             inside = broken_ns[(broken_ns > origin_ns) & (broken_ns <= next_ns)]
             if len(inside):
                 longest_ns = max(longest_ns, int(inside[-1]) - origin_ns)
