@@ -95,16 +95,15 @@ def _name(faults: Sequence[FaultSpan], main: FaultSpan | None, detected: int | N
         if len(ended) == len(faults) and faults:
             return "after"
         return "between" if ended else "before"
-    others = [fault for fault in active if fault is not main]
-    if others:
-        return short(max(others, key=lambda fault: fault.start_ns))
-    assert main is not None, "what is active and not another fault is the watched one"
-    before = [fault for fault in ended if fault.end_ns is not None and fault.end_ns > main.start_ns]
+    newest = max(active, key=lambda fault: fault.start_ns)
+    if newest is not main:
+        return short(newest)
+    before = [fault for fault in ended if fault.end_ns is not None and fault.end_ns > newest.start_ns]
     if before:
         return f"after {short(max(before, key=lambda fault: fault.end_ns or 0))}"
     if detected is not None and t_ns >= detected:
         return "detected"
-    return "undetected" if detected is not None or is_loss(main) else short(main)
+    return "undetected" if detected is not None or is_loss(newest) else short(newest)
 
 
 def _at_most(found: list[Segment], most: int) -> list[Segment]:

@@ -85,10 +85,9 @@ class Seconds:
 
 def first_rows(recording: Recording) -> Int64s:
     """The first row of each second, and behind them the number of rows: (N + 1,)."""
-    seconds = recording.start_ns // SECOND_NS
-    count = -(-recording.end_ns // SECOND_NS)
-    firsts = np.searchsorted(seconds, np.arange(count))
-    if count == 0 or not np.array_equal(recording.start_ns[firsts], np.arange(count) * SECOND_NS):
+    starts_ns = np.arange(-(-recording.end_ns // SECOND_NS), dtype=np.int64) * SECOND_NS
+    firsts = np.searchsorted(recording.start_ns, starts_ns)
+    if not np.isin(starts_ns, recording.start_ns).all():
         raise InternalError("a recording has a row that does not end with its second")
     return np.append(firsts, len(recording.start_ns)).astype(np.int64)
 
