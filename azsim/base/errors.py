@@ -60,9 +60,10 @@ class ScenarioError(AzsimError):
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         parts = [where, self.key, f"value {self.value}" if self.value else "", self.rule]
         message = ": ".join(part for part in parts if part)
-        if not self.example:
-            return message
-        return f"{message.rstrip('.')}. Valid example: {self.example}"
+        if self.example:
+            message = f"{message.rstrip('.')}. Valid example: {self.example}"
+        # Keys and file names may hold anything; the message stays one line.
+        return "".join(letter if letter.isprintable() else " " for letter in message)
 
 
 def _rebuild_scenario_error(

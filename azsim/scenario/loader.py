@@ -7,6 +7,7 @@ without end. Only what JSON has is kept (texts, numbers, true, false, null); the
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -101,14 +102,22 @@ def _read(path: FilePath, above: list[FilePath], asked: Origin | None) -> Node:
     if not isinstance(extends.value, str):
         raise _error(extends.origin, "extends takes one file name", key="extends", value=shown(extends))
     base = path.parent / extends.value
-    chain = [*above, path.resolve()]
-    if base.resolve() in chain:
-        around = " -> ".join(link.name for link in [*chain[chain.index(base.resolve()) :], base])
+    chain = [*above, _real(path)]
+    if _real(base) in chain:
+        around = " -> ".join(link.name for link in [*chain[chain.index(_real(base)) :], base])
         raise _error(extends.origin, f"extends must not go in a circle: {around}", key="extends", value=shown(extends))
     if len(chain) > EXTENDS_MAX:
         rule = f"at most {EXTENDS_MAX} files extend one another"
         raise _error(extends.origin, rule, key="extends", value=shown(extends))
     return merged(_read(base, chain, extends.origin), own)
+
+
+def _real(path: FilePath) -> FilePath:
+    """The file a path leads to; itself where it leads nowhere, which reading it will say."""
+    try:
+        return FilePath(os.path.realpath(path))
+    except (OSError, ValueError):
+        return path
 
 
 def _error(origin: Origin, rule: str, *, key: str = "", value: str = "", example: str = "") -> ScenarioError:

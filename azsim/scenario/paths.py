@@ -16,6 +16,7 @@ from azsim.scenario import faults
 from azsim.scenario.tree import Node, Origin, Path, mapping, sequence, shown
 
 ENTRY_KINDS: Final = frozenset((*faults.KINDS, *faults.UNBUILT_KINDS, "instances"))
+_PART_CHARACTERS_MAX: Final = 64  # of a key in a message
 _NAMED: Final = (("traffic",), ("services",))
 
 
@@ -63,7 +64,7 @@ def dotted(tree: Node, path: Path) -> str:
             text = entry_names(node.value)[part]
         parts.append(text)
         node = child(node, part)
-    return ".".join(parts)
+    return ".".join(part[:_PART_CHARACTERS_MAX] for part in parts)
 
 
 def child(node: Node | None, key: str | int) -> Node | None:

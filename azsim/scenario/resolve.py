@@ -9,7 +9,7 @@ from typing import Final
 from azsim.scenario.paths import entry_names
 from azsim.scenario.service import Instance
 from azsim.scenario.tables import AT, RATE, WORK, read_rows
-from azsim.scenario.tree import Node, mapping, merged, scalar, sequence
+from azsim.scenario.tree import Node, Origin, mapping, merged, scalar, sequence
 
 _INSTANCE_KEYS: Final = frozenset(Instance.model_fields)
 
@@ -63,7 +63,7 @@ def _with_ids(faults: Node) -> Node:
     entries = []
     for entry, name in zip(faults.value, entry_names(faults.value), strict=True):
         if isinstance(entry.value, dict) and "id" not in entry.value and not name.isdigit():
-            children = {"id": scalar(name, entry.origin), **entry.value}
+            children = {"id": scalar(name, Origin("default")), **entry.value}
             entry = mapping(children, entry.origin, entry.key_origin)
         entries.append(entry)
     return sequence(entries, faults.origin, faults.key_origin)

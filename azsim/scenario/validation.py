@@ -199,7 +199,10 @@ def _calls(contents: Contents) -> Iterator[Problem]:
         circle = _circle(contents)
         if circle:
             caller, position = circle[0][0], circle[0][1]
-            around = " -> ".join([*(name for name, _ in circle), caller])
+            names = [name for name, _ in circle]
+            if len(names) > 12:
+                names[8:-2] = ["..."]
+            around = " -> ".join([*names, caller])
             rule = f"calls must not go in a circle: {around}"
             yield Problem(("services", caller, "calls", position, "to"), rule, "catalog")
         else:

@@ -151,6 +151,15 @@ def test_extends_in_a_circle_is_refused_with_the_circle(tmp_path: Path) -> None:
     assert caught.value.file == str(tmp_path / "c.yaml")
 
 
+def test_extends_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
+    for name in ("loop.yaml", "a\\0b", "x" * 300, "nowhere/base.yaml"):
+        (tmp_path / "top.yaml").write_text(f'extends: "{name}"\n')
+        with pytest.raises(ScenarioError, match="cannot be read") as caught:
+            loader.read_file(tmp_path / "top.yaml")
+        assert (caught.value.key, caught.value.line) == ("extends", 1)
+
+
 def test_a_long_chain_of_extends_is_refused(tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number}.yaml").write_text(f"extends: {number + 1}.yaml\n")

@@ -238,6 +238,8 @@ def test_sources_say_where_each_value_came_from(scenario: Scenario) -> None:
     assert scenario.sources["services.catalog.cores"] == "default"
     assert scenario.sources["services.catalog.balancer.algorithm"] == "default"
     assert scenario.sources["faults.pause.pause.backlog"] == "default"
+    assert scenario.sources["faults.pause.id"] == "default"
+    assert scenario.sources["faults.loss.id"].startswith(str(FILE))
     assert scenario.sources["services.web.calls.catalog.deadline"] == "default"
     changed = scenario.with_({"faults.loss.for": "1min"})
     assert changed.sources["faults.loss.for"] == "with_({'faults.loss.for': '1min'})"
