@@ -133,8 +133,10 @@ class _Teller:
         out = [i for t, i, healthy in self.trace.view_changes if not healthy and fault.start_ns <= t <= end_ns]
         gone = len(set(out) & set(fault.instances))
         after_s = told["detected_s"] - told["start_s"]
-        whole = f"; {gone} of {len(fault.instances)} before it ends" if len(fault.instances) > 1 else ""
-        return told["detected_s"], "detected", f"first instance out of rotation after {_time(after_s)}{whole}"
+        many = len(fault.instances)
+        which = f"the first of {many} instances" if many > 1 else "the instance"
+        others = f"; {gone} are out before it ends" if many > 1 else ""
+        return told["detected_s"], "detected", f"{which} out of rotation after {_time(after_s)}{others}"
 
     def recoveries(self) -> Iterator[Said]:
         """The ends of what broke the level, while the run still went on."""
@@ -186,7 +188,11 @@ class _Teller:
             yield float(first), "dig-deeper", "the level is broken before any fault: the experiment says nothing"
         elif facts["verdict"] == "undecided":
             last = max(one["t_s"] for one in facts["deadlines"] if one["level"] == "unjudged")
-            yield end_s, "dig-deeper", f"the run ends before the deadline at {_time(last)}; a longer one decides"
+            yield (
+                end_s,
+                "dig-deeper",
+                f"the run ends before it shows how the deadline at {_clock(last)} is met: a longer one does",
+            )
         elif facts["verdict"] == "collapse":
             reset = "emptied once, the same load is served" if facts["replays"] else "capacity is still to be proven"
             again = ", with retries as they are: two states under one load" if facts["metastable"] else ""
@@ -201,7 +207,7 @@ class _Teller:
             )
         for cure in facts["sustained_by"][:1]:
             when = cure["recovered_at_s"]
-            ends = "the level is never broken" if when is None else f"the same run recovers at {_time(when)}"
+            ends = "the level is never broken" if when is None else f"the same run recovers at {_clock(when)}"
             yield (when if when is not None else 0.0), "automate", f"with {cure['mechanism']} {ends}"
         yield from self.blind_time()
 
@@ -242,6 +248,12 @@ def _percent(share: float) -> str:
 
 def _rate(rate_per_s: float) -> str:
     return f"{rate_per_s:.0f}/s" if rate_per_s >= 99.5 else f"{rate_per_s:.1f}/s"
+
+
+def _clock(t_s: float) -> str:
+    """An instant: `09:40`, as the card has it."""
+    minutes, seconds = divmod(int(t_s), 60)
+    return f"{minutes:02d}:{seconds:02d}"
 
 
 def _time(duration_s: float) -> str:

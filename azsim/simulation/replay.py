@@ -195,8 +195,8 @@ def reset_span(
     sooner_ns = min((edge - lead_ns for edge in edges_ns if edge > reset_ns), default=until_ns)
     if reset_ns + 4 * window_ns <= sooner_ns < until_ns:
         until_ns = sooner_ns
-    half_ns = reset_ns + (until_ns - reset_ns) // 2
-    return ResetSpan(max(half_ns, reset_ns + window_ns - 1), until_ns)
+    # Half of it is a window at least, so that none reaches back before the reset.
+    return ResetSpan(reset_ns + (until_ns - reset_ns) // 2, until_ns)
 
 
 def holds_within(end_s: Int64s, level: States, span: ResetSpan) -> bool:
