@@ -41,7 +41,7 @@ def measure_speed(contestants: list[Tool], rounds: int, console: Console) -> Spe
                 figures = tool.measure(work, FIRST_SEED + k * tool.replications, tool.replications)
                 rate_per_s = figures["requests"] / figures["wall_s"]
                 speeds[work][tool.name].append(rate_per_s)
-                console.print(f"round {k + 1}/{rounds}  {work}  {tool.name:13}{rate_per_s:14,.0f} requests/s")
+                console.print(f"round {k + 1}/{rounds}  {work}  {tool.name:8}{rate_per_s:14,.0f} requests/s")
     return speeds
 
 
@@ -55,8 +55,8 @@ def speed_figures(speeds: Speeds) -> Figures:
         if "azsim" in medians:
             if "SimPy" in medians:
                 figures[f"{work}.x_simpy"] = medians["azsim"] / medians["SimPy"]
-            if "C event loop" in medians:
-                figures[f"{work}.of_c"] = medians["azsim"] / medians["C event loop"]
+            if "C event" in medians:
+                figures[f"{work}.of_c"] = medians["azsim"] / medians["C event"]
     return figures
 
 
@@ -70,7 +70,7 @@ def speed_table(speeds: Speeds, rounds: int) -> Table:
         for name, rates in by_tool.items():
             ratios = [
                 f"{medians[name] / medians[base]:{form}}" if base in medians else "-"
-                for base, form in (("SimPy", ".3g"), ("C event loop", ".2g"))
+                for base, form in (("SimPy", ".3g"), ("C event", ".2g"))
             ]
             rates_per_s = [f"{rate:,.0f}" for rate in (medians[name], min(rates), max(rates))]
             table.add_row(work, name, *rates_per_s, *ratios)
@@ -180,7 +180,7 @@ def main(rounds: int, quick: bool, check: bool, only: str | None) -> None:
 
 def measure(rounds: int, quick: bool, check: bool, only: str | None) -> None:
     """The measurements that the command's options ask for, printed and kept."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     rounds = 1 if quick else rounds
     with tempfile.TemporaryDirectory(prefix="azsim-benchmark-") as folder:
         contestants = []

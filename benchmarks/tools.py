@@ -75,7 +75,7 @@ def c_event(program: Path) -> Tool:
     def measure(work: str, seed: int, replications: int) -> Figures:
         return _run([str(program), work[-1], str(DURATION_S), str(seed), str(replications)])
 
-    return Tool("C event loop", measure, replications=20)
+    return Tool("C event", measure, replications=20)
 
 
 def azsim() -> Tool:

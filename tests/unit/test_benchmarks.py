@@ -82,7 +82,7 @@ def test_goals_are_met_at_their_ends_and_not_beyond() -> None:
 
 
 def test_ratios_are_of_medians() -> None:
-    speeds = {"w1a": {"SimPy": [1.0, 2.0, 30.0], "C event loop": [100.0, 100.0, 1.0], "azsim": [50.0, 40.0, 60.0]}}
+    speeds = {"w1a": {"SimPy": [1.0, 2.0, 30.0], "C event": [100.0, 100.0, 1.0], "azsim": [50.0, 40.0, 60.0]}}
     figures = speed_figures(speeds)
     assert figures["w1a.x_simpy"] == 25
     assert figures["w1a.of_c"] == 0.5
