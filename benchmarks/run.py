@@ -182,6 +182,10 @@ def measure(rounds: int, quick: bool, check: bool, only: str | None) -> None:
     """The measurements that the command's options ask for, printed and kept."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     rounds = 1 if quick else rounds
+    if (load := os.getloadavg()[0]) > 0.5:
+        console.print(
+            f"[bold red]The machine is busy (load {load:.1f}): ratios will be rough, wall clocks too long.[/]"
+        )
     with tempfile.TemporaryDirectory(prefix="azsim-benchmark-") as folder:
         contestants = []
         program = None
