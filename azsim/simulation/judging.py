@@ -91,7 +91,7 @@ def judged(trace: Trace, seconds: Seconds) -> Judged:
     propagation_ns = dict(enumerate(propagation.tolist()))
     detections = tuple(detected_ns(fault, trace.view_changes, propagation_ns) for fault in trace.faults)
     violations = _level_violations(bounds, states, view, judgement, window_s)
-    kept: list[bool | None] = []
+    kept: list[bool | None] = [False] if judgement.relapsed else []
     for name, keeps, violation in _other_rules(trace, detections):
         kept.append(keeps)
         if keeps is False:

@@ -49,7 +49,8 @@ def _retrying(trace: Trace) -> Iterator[tuple[str, float]]:
             yield f"traffic.{name}", population.peak_rate / population.clients
     first_ns = min((fault.start_ns for fault in trace.faults), default=trace.end_ns)
     steady = span_block(trace, min(trace.scenario.warmup, first_ns), first_ns)
-    for s, (name, service) in enumerate(scenario.services.items()):
+    for name, service in scenario.services.items():
+        s = plan.service_names.index(name)
         instances = int(plan.services["instances_count"][s]) * max(1, steady.end_ns - steady.start_ns)
         for call in service.calls:
             if call.retry is not None and call.retry.attempts > 1:
@@ -78,7 +79,8 @@ def _retry_budget(trace: Trace) -> Changes:
 
 def _instance_paths(trace: Trace) -> Iterator[tuple[str, int, Any]]:
     """(path, service, instance as configured) of each kind of instance: a service's own, then its overrides."""
-    for s, (name, service) in enumerate(trace.scenario.services.items()):
+    for name, service in trace.scenario.services.items():
+        s = trace.plan.service_names.index(name)
         yield f"services.{name}", s, service
         for zone, override in service.overrides.items():
             yield f"services.{name}.overrides.{zone}", s, override

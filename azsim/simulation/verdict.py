@@ -60,8 +60,8 @@ class Span(Protocol):
 class Deadline:
     """An instant at which the level must hold (J3).
 
-    `since` says what set it: `start` of a lasting fault, `end` of a fault, or `relapse`: nothing did, the level
-    broke away from every fault edge.
+    `since` says what set it: `start` of a lasting fault, `end` of a fault, or `relapse`: no fault did, the level broke
+    away from every fault edge.
     """
 
     t_ns: int
@@ -84,6 +84,11 @@ class Judgement:
     def broken(self) -> tuple[Deadline, ...]:
         """The broken deadlines, by time."""
         return tuple(deadline for deadline in self.deadlines if deadline.state is State.BROKEN)
+
+    @property
+    def relapsed(self) -> bool:
+        """Whether the level broke where no fault edge excuses it, although every fault's deadline held."""
+        return any(deadline.since == "relapse" for deadline in self.deadlines)
 
     @property
     def undecided(self) -> bool:
@@ -190,20 +195,14 @@ class _Court:
         )
         found = [deadline for deadline in judged if deadline is not None]
         if not any(deadline.state is State.BROKEN for deadline in found):
-            relapse_ns = self.relapse_ns()
-            if relapse_ns is not None:
-                found.append(Deadline(relapse_ns, "", "relapse", State.BROKEN))
+            found += self.relapses()
         return sorted(found, key=lambda deadline: (deadline.t_ns, deadline.fault, deadline.since))
 
     def judged(self, fault: Span, edge_ns: int, due_ns: int, since: Since) -> Deadline | None:
         """One deadline, and how the level stood at it; None where another fault's deadline judges that."""
-        if due_ns > self.run_end_ns:
-            return Deadline(due_ns, fault.id, since, State.UNJUDGED)
         i = self.window_at(due_ns)
-        if i is None:
-            return Deadline(due_ns, fault.id, since, State.UNJUDGED)
-        if self.states[i] != State.BROKEN:
-            return Deadline(due_ns, fault.id, since, State.HELD)
+        if i is None or self.states[i] != State.BROKEN:
+            return Deadline(due_ns, fault.id, since, self.state_at(due_ns))
         later_ns = self.later_due_ns(fault, edge_ns, i)
         if later_ns is None:
             return Deadline(due_ns, fault.id, since, State.BROKEN)
@@ -217,13 +216,22 @@ class _Court:
         return None
 
     def window_at(self, t_ns: int) -> int | None:
-        """The last judged window that ends at `t_ns` or up to one window's length before it (J7)."""
+        """The last judged window that ends at `t_ns` or up to one window's length before it (J7); None where there is
+        none, or where the run has ended by then.
+        """
+        if t_ns > self.run_end_ns:
+            return None
         i = int(np.searchsorted(self.ends_ns, t_ns, side="right")) - 1
         while i >= 0 and self.ends_ns[i] > t_ns - self.window_ns:
             if self.states[i] != State.UNJUDGED:
                 return i
             i -= 1
         return None
+
+    def state_at(self, t_ns: int) -> State:
+        """How the level stands at an instant."""
+        i = self.window_at(t_ns)
+        return State.UNJUDGED if i is None else State(int(self.states[i]))
 
     def later_due_ns(self, fault: Span, edge_ns: int, i: int) -> int | None:
         """The deadline of another fault, whose edge came later and before the break that window `i` is in began."""
@@ -242,16 +250,15 @@ class _Court:
         ]
         return max(dues, default=None)
 
-    def relapse_ns(self) -> int | None:
-        """The end of the first broken window that no fault edge excuses, from the first fault on."""
-        if not self.faults:
-            return None
-        first_ns = min(fault.start_ns for fault in self.faults)
+    def relapses(self) -> Iterator[Deadline]:
+        """Broken windows that no fault edge excuses: each is an edge itself, up to its own deadline (J9)."""
+        first_ns = min((fault.start_ns for fault in self.faults), default=self.run_end_ns)
+        done_ns = first_ns - self.lead_ns
         for i in np.flatnonzero(self.states == State.BROKEN):
             t_ns = int(self.ends_ns[i])
-            if t_ns > first_ns - self.lead_ns and not self.excused(t_ns):
-                return t_ns
-        return None
+            if t_ns > done_ns and not self.excused(t_ns):
+                done_ns = t_ns + self.recover_within_ns
+                yield Deadline(done_ns, "", "relapse", self.state_at(done_ns))
 
     def excused(self, t_ns: int) -> bool:
         """Whether a window that ends at `t_ns` may be broken: it is near a fault edge (J3)."""

@@ -144,11 +144,12 @@ def test_every_mechanism_makes_a_valid_scenario() -> None:
 
 def test_the_wait_behind_a_place() -> None:
     plan = trace_of(scenario()).plan
-    assert caller_timeout_ns(plan, 0) == 2 * S
-    assert caller_timeout_ns(plan, 1) == 1 * S
-    assert slot_time_ns(plan, 0) == pytest.approx(60e6)
-    assert place_time_ns(plan, 1, slots=2, cores=2.0) == pytest.approx(25e6)
-    assert place_time_ns(plan, 0, slots=100, cores=2.0) == pytest.approx(5e6)  # here the cores are what is short
+    web, stock = (plan.service_names.index(name) for name in ("web", "stock"))
+    assert caller_timeout_ns(plan, web) == 2 * S
+    assert caller_timeout_ns(plan, stock) == 1 * S
+    assert slot_time_ns(plan, web) == pytest.approx(60e6)
+    assert place_time_ns(plan, stock, slots=2, cores=2.0) == pytest.approx(25e6)
+    assert place_time_ns(plan, web, slots=100, cores=2.0) == pytest.approx(5e6)  # here the cores are what is short
 
 
 class Fake:
