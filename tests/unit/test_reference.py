@@ -69,6 +69,16 @@ def test_a_slot_freed_at_the_instant_of_a_delivery_is_free_for_it() -> None:
     assert play(plan, 4000).ends() == [(1500, OK), (2000, OK)]
 
 
+def test_deliveries_of_one_instant_come_in_the_order_of_their_requests() -> None:
+    plan = make_plan(
+        populations=[population(arrivals_ns=[1000], timeout_ns=900), population(arrivals_ns=[1000], name="second")],
+        services=[service(per_zone=ONE, work_ns=500, queue=0)],
+    )
+    story = play(plan, 3000)
+    assert story.ends(0) == [(1500, OK)]
+    assert story.ends(1) == [(1000, OVERLOAD)]
+
+
 def test_a_response_at_the_instant_of_the_timeout_succeeds() -> None:
     for timeout_ns, end in ((700, (1700, OK)), (690, (1690, TIMEOUT))):
         plan = make_plan(
@@ -101,6 +111,14 @@ def test_drop_expired_skips_those_whose_caller_has_gone() -> None:
     # At 1600 the second expired 50 ago; the third has 50 left. At 2200 the fourth is long gone.
     assert story.served(layout.DROPPED) == [1600, 2200]
     assert story.served(layout.STARTED) == [1000, 1600]
+
+
+def test_drop_expired_skips_what_expires_at_this_very_instant() -> None:
+    plan = make_plan(
+        populations=[population(arrivals_ns=[1000, 1100], timeout_ns=500)],
+        services=[service(per_zone=ONE, work_ns=600, drop_expired=1)],
+    )
+    assert play(plan, 4000).served(layout.DROPPED) == [1600]
 
 
 def test_the_error_share_fails_jobs_without_work() -> None:
@@ -204,6 +222,17 @@ def test_a_cancel_frees_the_slot_of_an_orphan(cancel: int, second_starts: int) -
     assert story.amounts(layout.WASTED) == ({1400: 300} if cancel else {1700: 500})
 
 
+@pytest.mark.parametrize(("cut_ns", "mend_ns"), [(1290, 1310), (1390, 1410)])
+def test_a_cancel_is_lost_if_the_link_is_cut_when_it_is_sent_or_arrives(cut_ns: int, mend_ns: int) -> None:
+    plan = make_plan(
+        populations=[population(arrivals_ns=[1000], timeout_ns=300, cancel=1)],
+        services=[service(per_zone=ONE, work_ns=500)],
+        same_zone_ns=100,
+    )
+    story = play(plan, 4000, {cut_ns: cut(0, 2), mend_ns: cut(0, 2, False)})
+    assert story.amounts(layout.WASTED) == {1700: 500}
+
+
 def test_a_cancel_removes_a_waiting_job() -> None:
     plan = make_plan(
         populations=[
@@ -262,6 +291,15 @@ def test_backoff_grows_and_the_deadline_ends_it() -> None:
     assert attempts(600) == ([1000, 1150, 1350], [(1450, DEADLINE)])
     # The attempt's own timeout is cut to the deadline.
     assert attempts(420) == ([1000, 1150, 1350], [(1420, DEADLINE)])
+
+
+def test_at_the_deadline_a_failure_is_a_deadline_whatever_it_was() -> None:
+    plan = make_plan(
+        populations=[population(arrivals_ns=[1000], deadline_ns=300)], services=[service(per_zone=ONE, work_ns=500)]
+    )
+    story = play(plan, 4000)
+    assert story.ends() == [(1300, DEADLINE)]
+    assert story.hop() == {TIMEOUT: 1}
 
 
 def test_only_listed_outcomes_are_retried_and_retries_can_be_turned_off() -> None:
@@ -349,6 +387,30 @@ def test_deposits_on_request_and_timeout_cost() -> None:
     # 1000 (full) - 900 = 100; + 400 = 500 < 900; + 400 = 900 pays exactly.
     assert story.attempts() == [1000, 1100, 2000, 3000, 3100]
     assert story.ends() == [(1200, TIMEOUT), (2100, BUDGET), (3200, TIMEOUT)]
+
+
+def test_a_budget_that_deposits_on_request_gives_nothing_for_success() -> None:
+    plan = make_plan(
+        populations=[
+            population(
+                arrivals_ns=[1000, 2000, 3000],
+                attempts=2,
+                retry_on=[REFUSED],
+                backoff=NO_JITTER,
+                backoff_base_ns=100,
+                backoff_cap_ns=100,
+                budget_capacity=900,
+                budget_cost=800,
+                budget_deposit=10,
+                budget_deposit_after_retry=-1,
+                budget_on_request=1,
+            )
+        ],
+        services=[service(per_zone=ONE, work_ns=50)],
+    )
+    story = play(plan, 7000, {500: state(CRASHED), 1050: state(UP), 2500: state(CRASHED)})
+    # 900 (full) - 800 = 100, + 10 + 10 for the two later requests, nothing for the two successes.
+    assert story.ends() == [(1150, OK), (2050, OK), (3000, BUDGET)]
 
 
 def test_each_client_process_has_its_own_budget() -> None:

@@ -327,6 +327,23 @@ def test_probes_count_in_the_service_but_not_on_the_hop() -> None:
     assert story.served(layout.SENT) == []
 
 
+def test_probes_do_no_work_and_make_no_calls() -> None:
+    plan = make_plan(
+        populations=[population()],
+        services=[
+            service(
+                per_zone=ONE, work_ns=400, calls=[call("db")], health=1, interval_ns=1000, probe_timeout_ns=300,
+                phase_ns=100, probe_queue=1,
+            ),
+            service("db", per_zone=ONE),
+        ],
+    )  # fmt: skip
+    story = play(plan, 2000)
+    assert story.served(layout.STARTED, 0) == [100, 1100]
+    assert story.served(layout.SENT, 1) == []
+    assert story.notices == []
+
+
 def test_errors_fail_probes() -> None:
     story = play(probed(unhealthy_after=1), 2000, {500: lambda plane: plane.set_error_share(0, 1.0)})
     assert story.notices == [Notice(1140, 0, False)]

@@ -129,13 +129,25 @@ def test_times_are_rounded_up_and_virtual_clocks_down() -> None:
         services=[service(per_zone=ONE, work_ns=100, slots=3, cores=2.0)],
     )
     # Each at 2/3: 100 takes 150. The second and third leave at that very instant as well.
-    assert play(plan, 3000, tick_ns=1).ends() == [(1150, OK)] * 3
+    story = play(plan, 3000, tick_ns=1)
+    assert story.ends() == [(1150, OK)] * 3
     plan = make_plan(
         populations=[population(arrivals_ns=[1000, 1001])],
         services=[service(per_zone=ONE, work_ns=100, slots=3, cores=1.0)],
     )
     # From 1001 at half speed: 99 left take 198. The other one has 1 left then.
     assert play(plan, 3000, tick_ns=1).ends() == [(1199, OK), (1200, OK)]
+
+
+def test_a_completed_job_has_done_its_work_to_the_last_unit() -> None:
+    # 63 at 7/10 take 90, but 90 x 0.7 x 1024 falls one unit short of 63 x 1024 in floating point.
+    plan = make_plan(
+        populations=[population(arrivals_ns=[1000] * 10)],
+        services=[service(per_zone=ONE, work_ns=63, slots=10, cores=7.0)],
+    )
+    story = play(plan, 2000)
+    assert story.ends() == [(1090, OK)] * 10
+    assert story.amounts(layout.USEFUL) == {1090: 630}
 
 
 @pytest.mark.parametrize(
@@ -162,6 +174,22 @@ def test_stress_takes_its_share(
     assert zone[50, layout.CAPACITY] == 2000
     full = max(2 * 2 / (2 + threads), 2 - load) if competition == SHARED else max(1.0, 2 - load)
     assert zone[250, layout.CAPACITY] == int(1000 * full)
+
+
+def test_telling_the_same_stress_again_changes_nothing() -> None:
+    plan = make_plan(
+        populations=[population(arrivals_ns=[1000, 1100])],
+        services=[service(per_zone=ONE, work_ns=600, slots=3, cores=1.5)],
+    )
+
+    def stress(plane: Reference) -> None:
+        plane.set_stress(0, 1.7, 1.3, SHARED)
+
+    once = play(plan, 4000, {900: stress}, tick_ns=100).recording
+    again = play(plan, 4000, dict.fromkeys(range(900, 3000, 7), stress), tick_ns=100).recording
+    assert once.zones[:, 0, 0, layout.STRESS].sum() > 0
+    assert (once.zones == again.zones).all()
+    assert (once.populations == again.populations).all()
 
 
 def test_stressors_run_through_a_pause_and_a_crash_but_not_in_a_dead_instance() -> None:
@@ -217,6 +245,20 @@ def test_a_change_of_rate_rebases_the_integral() -> None:
     assert offered == [t for t in expected if t < 4000]
     by_thirds = [sum(a <= t < b for t in offered) for a, b in ((0, 1000), (1000, 2000), (2000, 4000))]
     assert by_thirds[0] < by_thirds[1] < by_thirds[2]
+
+
+def test_telling_the_same_factor_again_changes_nothing() -> None:
+    rate = 0.4  # so low that each rebase would lose part of a unit
+    plan = make_plan(populations=[population(rate_per_s=rate / UNITS_PER_NS)], services=[service(per_zone=ONE)])
+    plane = Reference(plan)
+    for t_ns in range(1, 1000):
+        plane.advance(t_ns)
+        plane.set_rate_factor(0, 1.0)
+    first_ns = time_to(increment(KEY, 0), rate, 0.0)
+    plane.advance(first_ns)
+    plane.cut_row()
+    plane.advance(first_ns + 1)
+    assert plane.finish().populations[:, 0, layout.OFFERED].tolist() == [0, 1]
 
 
 def test_a_rate_of_zero_stops_arrivals_until_it_returns() -> None:
