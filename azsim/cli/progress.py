@@ -94,12 +94,12 @@ class Progress:
         if self._bar is None or self._task is None:
             columns = (
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=24, complete_style="blue"),
                 TextColumn("{task.percentage:3.0f}%  {task.fields[told]}"),
             )
             # Transient: when the card comes, the bar has served its turn.
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
-            self._task = self._bar.add_task(what, total=1.0, told=told)
+            self._task = self._bar.add_task(what, total=1.0, completed=share, told=told)
             self._bar.start()
         self._bar.update(self._task, description=what, completed=share, told=told)
         self._bar.refresh()

@@ -40,7 +40,7 @@ _COMPILE_S: Final = 20
     help="Folder for the picture and the result.  [default: out/ and the scenario's name; with --json none]",
 )
 @json_option
-@click.option("--strict", is_flag=True, help="Exit 1 when the hypothesis is falsified or undecided.")
+@click.option("--strict", is_flag=True, help="Exit 1 unless the hypothesis held.")
 @click.option("--quiet", is_flag=True, help="Only errors, and with --json the result: no card, no progress.")
 @click.option(
     "--paranoid", is_flag=True, help="Check conservation all along, and that the chunks of the run do not matter."
@@ -72,9 +72,12 @@ def command(
     from azsim.scenario import load
 
     scenario = load(file, changes)
-    announced = f"seed {scenario.seed if seed is None else seed}, scenario {scenario.digest}"
     if not quiet:
-        (say if as_json else lambda text: put(f"{text}\n"))(announced)
+        announced = f"seed {scenario.seed if seed is None else seed}, scenario {scenario.digest}"
+        if as_json:
+            say(announced)
+        else:
+            put(f"{announced}\n")
     with Progress(scenario.duration / SECOND_NS, quiet=quiet) as progress:
         if engine == "kernel":
             explain_compilation(progress)
@@ -89,12 +92,16 @@ def command(
             memory_limit=memory,
             progress=progress,
         )
-    folder = out if out is not None else None if as_json else Path("out", scenario.name)
-    outputs = [] if folder is None else _leave(result, scenario, folder)
+    if out is None and not as_json:
+        out = Path("out", scenario.name)
+    outputs = [] if out is None else _leave(result, scenario, out)
     if as_json:
         put(result.to_json() + "\n")
     elif not quiet:
-        _show_card(result, scenario, file, outputs)
+        from azsim.report.card import card
+
+        paths = [str(path) for path in outputs]
+        show(card(result, scenario, file=file, changes=changes, outputs=paths))
     return ExitCode.FALSIFIED if strict and result.hypothesis != "held" else ExitCode.OK
 
 
@@ -116,9 +123,3 @@ def _leave(result: Result, scenario: Scenario, folder: Path) -> list[Path]:
         "result.json": f"{result.to_json()}\n".encode(),
     }
     return write_files(folder, contents)
-
-
-def _show_card(result: Result, scenario: Scenario, file: str, outputs: list[Path]) -> None:
-    from azsim.report.card import card
-
-    show(card(result, scenario, file=file, outputs=[str(path) for path in outputs]))

@@ -32,10 +32,18 @@ VERDICT_STYLES: Final[Mapping[str, str]] = {
 LABEL_WIDTH: Final = 12
 
 
-def card(result: Any, scenario: Scenario, *, file: str, outputs: Sequence[str] = ()) -> RenderableType:
+def card(
+    result: Any,
+    scenario: Scenario,
+    *,
+    file: str,
+    changes: Mapping[str, str] | None = None,
+    outputs: Sequence[str] = (),
+) -> RenderableType:
     """The card of a result: a `Result`, or the mapping its `to_dict` gives.
 
-    `file` is the scenario's file as the reader would name it, `outputs` are the files that the run left.
+    `file` is the scenario's file as the reader would name it, `changes` what `--set` had laid over it, `outputs` are
+    the files that the run left.
     """
     facts: Mapping[str, Any] = result if isinstance(result, Mapping) else result.to_dict()
     parts: list[RenderableType] = [_head(facts), _labelled(_givens(facts, scenario)), Text()]
@@ -43,7 +51,7 @@ def card(result: Any, scenario: Scenario, *, file: str, outputs: Sequence[str] =
     if facts["conclusions"]:
         parts += [Text("WHAT HAPPENED", style="bold"), _happened(facts), Text()]
     parts.append(_labelled(_reasons(facts, scenario)))
-    asks, command = next_step(facts, scenario, file)
+    asks, command = next_step(facts, scenario, file, changes or {})
     parts.append(_labelled([("NEXT", Text(asks))]))
     # Too long a command is left to the terminal to wrap, so that it can be copied whole.
     parts.append(Text(f"{' ' * LABEL_WIDTH}{command}", no_wrap=True, overflow="ignore"))
@@ -194,5 +202,5 @@ def _margin(facts: Mapping[str, Any], *, of_service: bool) -> str:
     if least["min"] is None:
         return f"none at {when}: work arrived, and nothing{whose} was in rotation"
     if least["min"] < 0:
-        return f"none at {when}: {1 - least['min']:.1f} times the work that the capacity{whose} in rotation can do"
+        return f"none at {when}: work arrived at {1 - least['min']:.1f} times the capacity{whose} in rotation"
     return f"least headroom{whose} {words.percent(least['min'])} at {when}"

@@ -289,11 +289,11 @@ class _Timeline:
             for zone, (colour, dashes) in zip(self.zones, ZONE_STYLES, strict=False):
                 handles += panel.plot(self.t_s, busy[zone], color=colour, ls=dashes, lw=1.3, label=f"zone {zone}")
         else:
-            # Nobody tells twenty lines apart: the range of all, and the one that is busiest overall.
+            # Nobody tells twenty lines apart: the range of all, and the one that was busiest for a while.
             every = np.vstack(list(busy.values()))
             low, high = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
-            handles.append(panel.fill_between(self.t_s, low, high, color=SKY, lw=0, label="all zones"))
-            top = max(busy, key=lambda zone: float(np.nanmean(busy[zone])))
+            handles.append(panel.fill_between(self.t_s, low, high, color=SKY, lw=0, label="lowest to highest"))
+            top = max(busy, key=lambda zone: float(np.nanpercentile(busy[zone], 95)))
             handles += panel.plot(self.t_s, busy[top], color=BLUE, lw=1.3, label=f"zone {top}")
         self.frame(panel, "utilisation", f"Utilisation of {self.service} by zone", handles)
         panel.set_ylim(0, max(1.05, 1.05 * max(float(np.nanmax(values)) for values in busy.values())))

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from azsim.base.units import format_rate
+from azsim.base.units import SECOND_NS, format_rate
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
@@ -15,43 +15,45 @@ if TYPE_CHECKING:
 MORE_LOAD: Final = 1.1
 
 
-def next_step(facts: Mapping[str, Any], scenario: Scenario, file: str) -> tuple[str, str]:
-    """A question and the command that answers it; `file` is the scenario's file as the reader would name it."""
+def next_step(facts: Mapping[str, Any], scenario: Scenario, file: str, changes: Mapping[str, str]) -> tuple[str, str]:
+    """A question and the command that answers it.
+
+    `file` is the scenario's file as the reader would name it, `changes` what `--set` had laid over it.
+    """
+    more: dict[str, str] = {}
     match facts["verdict"]:
         case "collapse":
+            asks = "is it the retries?"
             retrying = [name for name, population in scenario.traffic.items() if population.retry is not None]
-            if retrying:
-                return _run(file, {f"traffic.{name}.retry": "none" for name in retrying}, "is it the retries?")
-            return _validate(file, "which wait passes which timeout?")
+            more = {f"traffic.{name}.retry": "none" for name in retrying}
+            if not more:
+                return "which wait passes which timeout?", _command("validate", file, changes)
         case "outage":
+            asks = "is one more instance a zone enough?"
             service = facts["headroom"]["service"]
             each = scenario.services[service].instances_per_zone if service is not None else None
-            if isinstance(each, int):
-                change = {f"services.{service}.instances_per_zone": str(each + 1)}
-                return _run(file, change, "is one more instance a zone enough?")
-            return _validate(file, "how much is missing with a zone gone?")
+            if not isinstance(each, int):
+                return "how much is missing with a zone gone?", _command("validate", file, changes)
+            more = {f"services.{service}.instances_per_zone": str(each + 1)}
         case "undecided":
+            asks = "how does it end, in a run long enough to judge?"
             last_s = max((float(deadline["t_s"]) for deadline in facts["deadlines"]), default=0.0)
-            window_s = scenario.hypothesis.window / 1e9
-            return _run(
-                file,
-                {"duration": f"{math.ceil(last_s + window_s)}s"},
-                "how does it end, in a run long enough to judge?",
-            )
+            more = {"duration": f"{math.ceil(last_s + scenario.hypothesis.window / SECOND_NS)}s"}
         case "invalid":
-            return _validate(file, "what breaks it before any fault?")
-    rates = {name: population.rate for name, population in scenario.traffic.items()}
-    constant = {name: rate for name, rate in rates.items() if isinstance(rate, float)}
-    if len(constant) < len(rates):
-        return "was it luck?", f"azsim run {shlex.quote(file)} --seed {facts['seed'] + 1}"
-    more = {f"traffic.{name}.rate": format_rate(round(rate * MORE_LOAD, 6)) for name, rate in constant.items()}
-    return _run(file, more, "does it hold with 10% more?")
+            return "what breaks it before any fault?", _command("validate", file, changes)
+        case _:
+            rates = {name: population.rate for name, population in scenario.traffic.items()}
+            constant = {name: rate for name, rate in rates.items() if isinstance(rate, float)}
+            if len(constant) < len(rates):
+                return "was it luck?", f"{_command('run', file, changes)} --seed {facts['seed'] + 1}"
+            asks = "does it hold with 10% more?"
+            more = {f"traffic.{name}.rate": format_rate(round(rate * MORE_LOAD, 6)) for name, rate in constant.items()}
+    seed = "" if facts["seed"] == scenario.seed else f" --seed {facts['seed']}"
+    # What is under a path that is set anew would otherwise be set below it.
+    kept = {path: value for path, value in changes.items() if not path.startswith(tuple(f"{new}." for new in more))}
+    return asks, _command("run", file, {**kept, **more}) + seed
 
 
-def _run(file: str, changes: Mapping[str, str], asks: str) -> tuple[str, str]:
+def _command(verb: str, file: str, changes: Mapping[str, str]) -> str:
     sets = "".join(f" --set {shlex.quote(f'{path}={value}')}" for path, value in changes.items())
-    return asks, f"azsim run {shlex.quote(file)}{sets}"
-
-
-def _validate(file: str, asks: str) -> tuple[str, str]:
-    return asks, f"azsim validate {shlex.quote(file)}"
+    return f"azsim {verb} {shlex.quote(file)}{sets}"

@@ -45,7 +45,7 @@ def seconds(duration_s: float | None) -> str:
         return f"{_digits(duration_s * 1e6)} us"
     if duration_s < 0.9995:
         return f"{_digits(duration_s * 1e3)} ms"
-    if duration_s < 120:
+    if duration_s < 120 and duration_s % 60:
         return f"{_digits(duration_s)} s"
     if duration_s < 7200:
         return f"{_digits(duration_s / 60)} min"
@@ -57,11 +57,11 @@ def share(fraction: float | None) -> str:
     if fraction is None:
         return MISSING
     percent = 100 * fraction
-    for decimals in range(1, 5):
+    for decimals in range(1, 4):
         text = f"{percent:.{decimals}f}"
         if float(text) not in (0.0, 100.0) or percent in (0.0, 100.0):
             return f"{text}%"
-    return "< 0.0001%" if percent < 50 else "> 99.9999%"
+    return "< 0.001%" if percent < 50 else "> 99.999%"
 
 
 def percent(fraction: float | None) -> str:

@@ -87,8 +87,7 @@ def test_the_whole_card_at_eighty_characters(facts: dict[str, Any], scenario: Sc
         "WHY         same random numbers, one change, and it recovers: retries off",
         "            (09:40), budget 10% (09:44)",
         "            no cure by itself: health ejection off",
-        "MARGIN      none at 09:00: 1.4 times the work that the capacity in rotation can",
-        "            do",
+        "MARGIN      none at 09:00: work arrived at 1.4 times the capacity in rotation",
         "NEXT        is it the retries?",
         "            azsim run storm.yaml --set traffic.shoppers.retry=none",
         "FILES       out/timeline.svg  out/result.json",
@@ -194,8 +193,16 @@ def test_what_comes_next_follows_from_the_verdict(
     changes: dict[str, Any], facts_changes: dict[str, Any], command: str, facts: dict[str, Any], scenario: Scenario
 ) -> None:
     changed = scenario.with_(changes) if changes else scenario
-    _, suggested = next_step(facts | facts_changes, changed, "my storm.yaml")
+    _, suggested = next_step(facts | facts_changes, changed, "my storm.yaml", {})
     assert suggested == command
     sets = [argument for argument in shlex.split(suggested) if "=" in argument]
     for path, value in (text.split("=", 1) for text in sets):
         changed.with_({path: int(value) if value.isdigit() else value})
+
+
+def test_what_comes_next_keeps_what_was_set(facts: dict[str, Any], scenario: Scenario) -> None:
+    given = {"warmup": "2min", "traffic.shoppers.retry.attempts": "4"}
+    _, suggested = next_step(facts | {"seed": 7}, scenario, "storm.yaml", given)
+    assert suggested == "azsim run storm.yaml --set warmup=2min --set traffic.shoppers.retry=none --seed 7"
+    _, suggested = next_step(facts | {"verdict": "invalid"}, scenario, "storm.yaml", given)
+    assert suggested == "azsim validate storm.yaml --set warmup=2min --set traffic.shoppers.retry.attempts=4"

@@ -27,6 +27,7 @@ def test_clock(t_s: float, text: str) -> None:
         (0.9996, "1 s"),
         (1.44, "1.4 s"),
         (15, "15 s"),
+        (60, "1 min"),
         (119.4, "119 s"),
         (300, "5 min"),
         (7200, "2 h"),
@@ -46,8 +47,8 @@ def test_seconds(duration_s: float | None, text: str) -> None:
         (0.9997, "99.97%"),
         (0.99999, "99.999%"),
         (0.0004, "0.04%"),
-        (1 - 1e-9, "> 99.9999%"),
-        (1e-9, "< 0.0001%"),
+        (0.999996, "> 99.999%"),
+        (1e-9, "< 0.001%"),
     ],
 )
 def test_a_share_is_all_or_nothing_only_when_it_is(fraction: float | None, text: str) -> None:
