@@ -42,7 +42,7 @@ Said = tuple[float, str, str]
 
 
 def conclude(facts: Mapping[str, Any], trace: Trace, seconds: Seconds) -> list[dict[str, Any]]:
-    """The conclusions of a result (as `to_dict` gives it), by time."""
+    """The conclusions of a result (its fields, by name), by time."""
     teller = _Teller(facts, trace, seconds)
     said = [*teller.faults(), *teller.recoveries(), *teller.wait(), *teller.verdict(), *teller.margin()]
     said.sort(key=lambda one: (one[0], _KINDS.index(one[1])))
@@ -205,6 +205,9 @@ class _Teller:
                 f"still broken at the deadline, even emptied once and with retries off; "
                 f"{_rate(arriving)} arrive at {name}, which can serve {_rate(served)}",
             )
+        for relapse in (one for one in facts["deadlines"] if one["since"] == "relapse"):
+            began_s = relapse["t_s"] - self.trace.scenario.hypothesis.recover_within / SECOND_NS
+            yield began_s, "dig-deeper", "the level breaks by itself, away from every fault"
         for cure in facts["sustained_by"][:1]:
             when = cure["recovered_at_s"]
             ends = "the level is never broken" if when is None else f"the same run recovers at {_clock(when)}"

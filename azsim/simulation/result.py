@@ -167,13 +167,13 @@ def build(trace: Trace) -> Result:
         wall_s=trace.wall_s,
         requests_per_wall_s=offered / trace.wall_s if trace.wall_s > 0 else None,
     )
-    return replace(found, conclusions=conclude(found.to_dict(), trace, seconds))
+    return replace(found, conclusions=conclude(vars(found), trace, seconds))
 
 
 def concluded(found: Result, trace: Trace) -> Result:
     """The result with its conclusions drawn anew."""
     seconds = per_second(trace.recording, summed.COVERING_ZONE_COLUMNS)
-    return replace(found, conclusions=conclude(found.to_dict(), trace, seconds))
+    return replace(found, conclusions=conclude(vars(found), trace, seconds))
 
 
 def _segments(trace: Trace, view: Judged) -> list[dict[str, Any]]:

@@ -108,21 +108,24 @@ def per_second(recording: Recording, summed_zone_columns: Sequence[int]) -> Seco
     )
 
 
-def second_percentiles_s(recording: Recording, permille: int) -> Floats:
-    """Percentile of the latency of the requests started in each second that succeeded; NaN where none did: (N,)."""
+def second_percentiles_s(recording: Recording, permilles: Sequence[int]) -> list[Floats]:
+    """Percentiles of the latency of the requests started in each second that succeeded; NaN where none did: (N,)
+    each.
+    """
     bounds = first_rows(recording)
     seconds = len(bounds) - 1
-    found = np.full(seconds, np.nan)
+    found = [np.full(seconds, np.nan) for _ in permilles]
     for first in range(0, seconds, _CHUNK):
         last = min(first + _CHUNK, seconds)
         histograms = np.add.reduceat(
             recording.latency[bounds[first] : bounds[last]], bounds[first:last] - bounds[first], axis=0
         )
         cumulative = np.cumsum(histograms, axis=1)
-        places = -(-cumulative[:, -1] * permille // 1000)
-        bins = (cumulative < places[:, None]).sum(axis=1)
-        some = places > 0
-        found[first:last][some] = MIDPOINT_NS[bins[some]] / SECOND_NS
+        for permille, of_permille in zip(permilles, found, strict=True):
+            places = -(-cumulative[:, -1] * permille // 1000)
+            bins = (cumulative < places[:, None]).sum(axis=1)
+            some = places > 0
+            of_permille[first:last][some] = MIDPOINT_NS[bins[some]] / SECOND_NS
     return found
 
 

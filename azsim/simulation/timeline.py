@@ -36,6 +36,7 @@ def timeline(plan: Plan, recording: Recording, seconds: Seconds, headroom: Float
     """
     populations = seconds.populations.sum(axis=1)
     failed = failed_per_second(seconds)
+    p50_s, p99_s = second_percentiles_s(recording, [PERMILLES["p50"], PERMILLES["p99"]])
     return {
         "t_s": list(range(len(seconds))),
         "offered": populations[:, OFFERED].tolist(),
@@ -44,8 +45,8 @@ def timeline(plan: Plan, recording: Recording, seconds: Seconds, headroom: Float
         "failed": failed.sum(axis=1).tolist(),
         "failed_by": {outcome.word: failed[:, outcome].tolist() for outcome in Outcome if failed[:, outcome].any()},
         "timeouts": populations[:, TIMEOUTS].tolist(),
-        "latency_p50_s": _numbers(second_percentiles_s(recording, PERMILLES["p50"])),
-        "latency_p99_s": _numbers(second_percentiles_s(recording, PERMILLES["p99"])),
+        "latency_p50_s": _numbers(p50_s),
+        "latency_p99_s": _numbers(p99_s),
         "services": {name: _service(plan, seconds, s, headroom[:, s]) for s, name in enumerate(plan.service_names)},
     }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import groupby, pairwise
-from typing import Final, Literal, Protocol
+from itertools import pairwise
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -110,17 +110,21 @@ def rule_states(bounds: Mapping[str, Comparison], windows: Windows) -> dict[str,
         else:
             best, worst = windows.latency_ns[PERMILLES[name.removeprefix("latency_")]]
         state = np.full(len(judged), State.UNJUDGED, np.int8)
-        for i in range(len(judged)):
-            if judged[i] == 0 or bound.holds(float(worst[i])):
-                state[i] = State.HELD
-            elif not bound.holds(float(best[i])):
-                state[i] = State.BROKEN
+        state[~_holds(bound, best)] = State.BROKEN
+        state[_holds(bound, worst) | (judged == 0)] = State.HELD
         states[name] = state
     return states
 
 
 def _share(part: Int64s, whole: Int64s) -> npt.NDArray[np.float64]:
     return np.divide(part, whole, out=np.ones(len(whole)), where=whole > 0)
+
+
+def _holds(bound: Comparison, measured: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Where a bound holds: its comparison, applied to each value."""
+    holds: Any = bound.holds
+    kept: npt.NDArray[np.bool_] = holds(measured)
+    return kept
 
 
 def level_states(states: Sequence[States]) -> States:
@@ -151,8 +155,7 @@ def judge(
     broken = court.ends_ns[states == State.BROKEN]
     first_ns = min((fault.start_ns for fault in faults), default=None)
     invalid = bool(len(broken)) and (first_ns is None or int(broken[0]) <= first_ns - lead_ns)
-    excused = np.array([court.excused(int(t_ns)) for t_ns in court.ends_ns], dtype=np.bool_)
-    return Judgement(tuple(deadlines), excused, invalid, bool(len(broken)), court.time_to_recover_ns())
+    return Judgement(tuple(deadlines), court.excused(), invalid, bool(len(broken)), court.time_to_recover_ns())
 
 
 class _Court:
@@ -254,17 +257,18 @@ class _Court:
         """Broken windows that no fault edge excuses: each is an edge itself, up to its own deadline (J9)."""
         first_ns = min((fault.start_ns for fault in self.faults), default=self.run_end_ns)
         done_ns = first_ns - self.lead_ns
-        for i in np.flatnonzero(self.states == State.BROKEN):
-            t_ns = int(self.ends_ns[i])
-            if t_ns > done_ns and not self.excused(t_ns):
+        for t_ns in self.ends_ns[(self.states == State.BROKEN) & ~self.excused()].tolist():
+            if t_ns > done_ns:
                 done_ns = t_ns + self.recover_within_ns
                 yield Deadline(done_ns, "", "relapse", self.state_at(done_ns))
 
-    def excused(self, t_ns: int) -> bool:
-        """Whether a window that ends at `t_ns` may be broken: it is near a fault edge (J3)."""
-        return any(
-            edge_ns - self.lead_ns < t_ns < due_ns for fault in self.faults for edge_ns, due_ns, _ in self.edges(fault)
-        )
+    def excused(self) -> npt.NDArray[np.bool_]:
+        """Which windows may be broken: those near a fault edge (J3): (W,)."""
+        found = np.zeros(len(self.ends_ns), np.bool_)
+        for fault in self.faults:
+            for edge_ns, due_ns, _ in self.edges(fault):
+                found |= (self.ends_ns > edge_ns - self.lead_ns) & (self.ends_ns < due_ns)
+        return found
 
     def time_to_recover_ns(self) -> int | None:
         """The longest time from a fault's end (a lasting one's start too) to the end of the last broken window before
@@ -323,9 +327,12 @@ def status_of(verdict: Verdict, allow: Verdict, other_rules: Sequence[bool | Non
 
 def streaks(states: States) -> list[tuple[int, int]]:
     """(first, last) index of each run of broken windows; windows that are unjudged in between do not end one."""
-    found: list[tuple[int, int]] = []
-    for _, group in groupby(range(len(states)), key=lambda i: bool(states[i] == State.HELD)):
-        broken = [i for i in group if states[i] == State.BROKEN]
-        if broken:
-            found.append((broken[0], broken[-1]))
-    return found
+    broken = np.flatnonzero(states == State.BROKEN)
+    held_before = np.cumsum(states == State.HELD)[broken]
+    starts = np.flatnonzero(np.diff(held_before, prepend=-1))
+    lasts = np.append(starts[1:], len(broken)) - 1
+    return (
+        [(int(broken[first]), int(broken[last])) for first, last in zip(starts, lasts, strict=True)]
+        if len(broken)
+        else []
+    )

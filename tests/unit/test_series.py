@@ -159,7 +159,7 @@ def test_more_cuts_change_nothing_that_is_summed() -> None:
     for name in ("populations", "services", "zones", "duration_ns"):
         assert np.array_equal(getattr(one, name), getattr(two, name)), name
     assert metrics(plan, block(whole, 0, 2 * S)) == metrics(plan, block(again, 0, 2 * S))
-    assert np.array_equal(second_percentiles_s(whole, 500), second_percentiles_s(again, 500))
+    assert np.array_equal(second_percentiles_s(whole, [500]), second_percentiles_s(again, [500]))
 
 
 def test_a_row_that_spans_two_seconds_is_refused() -> None:
@@ -171,7 +171,7 @@ def test_a_row_that_spans_two_seconds_is_refused() -> None:
 
 def test_percentiles_by_second_are_of_successes() -> None:
     recording = Rows(plan_of()).row(0, ok_ms=(1, 1, 50), failed={Outcome.TIMEOUT: 9}).row(1).recording(2)
-    p50, p99 = (second_percentiles_s(recording, permille) for permille in (500, 990))
+    p50, p99 = second_percentiles_s(recording, [500, 990])
     assert p50[0] == midpoint_s(1)
     assert p99[0] == midpoint_s(50)
     assert np.isnan(p50[1])
@@ -181,7 +181,7 @@ def test_many_seconds_are_summed_in_chunks_without_a_seam() -> None:
     rows = Rows(plan_of())
     for s in range(1030):
         rows.row(s, ok_ms=(1.0 + s % 7,))
-    found = second_percentiles_s(rows.recording(1030), 500)
+    (found,) = second_percentiles_s(rows.recording(1030), [500])
     assert found.tolist() == [midpoint_s(1.0 + s % 7) for s in range(1030)]
 
 
