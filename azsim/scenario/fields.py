@@ -226,8 +226,13 @@ class FrozenDict(dict[K, V]):
         return hash(frozenset(self.items()))
 
 
-Names = Annotated[Mapping[Name, V], AfterValidator(FrozenDict)]
-"""A mapping from names the user chose to values of one type."""
+def _by_name(named: Mapping[Name, V]) -> FrozenDict[Name, V]:
+    return FrozenDict(sorted(named.items(), key=lambda item: item[0]))
+
+
+Names = Annotated[Mapping[Name, V], AfterValidator(_by_name)]
+"""A mapping from names the user chose to values of one type, held by name: the numbers that draws are keyed by (O4)
+must not depend on the order in which a file lists things, for it is no part of the scenario's digest."""
 
 
 class _NoneWord:

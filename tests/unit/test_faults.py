@@ -162,7 +162,7 @@ def test_the_first_target_out_of_rotation_detects_each_fault_once(make_plane: An
     answers = []
     for t_ns, instance in ((5, 0), (15, 1), (16, 0), (25, 3), (26, 1), (27, 1), (60, 0)):
         env.call_at(
-            t_ns, (Rank.CONTROLLER, "router.web", instance), lambda i=instance: answers.append(schedule.detects(i))
+            t_ns, (Rank.CONTROLLER, "router.front", instance), lambda i=instance: answers.append(schedule.detects(i))
         )
     env.run_to(END_NS)
     assert answers == [False, True, False, False, True, False, True]
@@ -252,17 +252,17 @@ def test_a_condition_without_a_time_aborts_at_once(make_plane: Any) -> None:
 
 
 def lowered(*faults: dict[str, Any], **more: Any) -> tuple[Fault, ...]:
-    """Two services over three zones: web is 0-1, 2-3, 4-5 and db is 6, 7, 8."""
+    """Two services over three zones: front is 0-1, 2-3, 4-5 and store is 6, 7, 8."""
     work = {"distribution": "constant", "mean": "20ms"}
-    web = {"work": work, "instances_per_zone": 2, "cores": 2.5, "overrides": {"c": {"cores": 4}}}
+    front = {"work": work, "instances_per_zone": 2, "cores": 2.5, "overrides": {"c": {"cores": 4}}}
     scenario = Scenario.from_dict(
         {
             "azsim": 1,
             "name": "shop",
             "duration": "10min",
             "zones": ["a", "b", "c"],
-            "traffic": {"shoppers": {"to": "web", "rate": "1/s"}, "robots": {"to": "db", "rate": "1/s"}},
-            "services": {"web": web, "db": {"work": work}},
+            "traffic": {"shoppers": {"to": "front", "rate": "1/s"}, "spiders": {"to": "store", "rate": "1/s"}},
+            "services": {"front": front, "store": {"work": work}},
             "faults": list(faults),
             **more,
         }
@@ -293,38 +293,38 @@ def test_a_blackhole_cuts_a_zone_from_the_others_and_from_outside_not_from_itsel
 
 def test_stress_is_one_thread_per_core_unless_said() -> None:
     one_per_core, said = lowered(
-        {"at": "5min", "cpu_stress": {"service": "web", "load": "80%"}},
-        {"at": "5min", "for": "1s", "cpu_stress": {"service": "web", "load": "50%", "threads": 6, "zone": "c"}},
+        {"at": "5min", "cpu_stress": {"service": "front", "load": "80%"}},
+        {"at": "5min", "for": "1s", "cpu_stress": {"service": "front", "load": "50%", "threads": 6, "zone": "c"}},
     )
     assert [effect.value for effect in one_per_core.effects] == [(3.0, 3.0 * 0.8, cpu.SHARED)] * 4 + [
         (4.0, 4.0 * 0.8, cpu.SHARED)
     ] * 2
-    assert one_per_core.what == "cpu stress 80% on web (6 hosts)"
+    assert one_per_core.what == "cpu stress 80% on front (6 hosts)"
     assert [effect.value for effect in said.effects] == [(6.0, 3.0, cpu.SHARED)] * 2
 
 
 def test_hosts_are_the_lowest_ids_of_the_service_or_of_its_zone() -> None:
     three, one, all_db = lowered(
-        {"at": "5min", "pause": {"service": "web", "hosts": 3, "backlog": 7}},
-        {"at": "6min", "crash": {"service": "web", "hosts": 1, "zone": "b"}},
-        {"at": "7min", "error_rate": {"service": "db", "share": "5%"}},
+        {"at": "5min", "pause": {"service": "front", "hosts": 3, "backlog": 7}},
+        {"at": "6min", "crash": {"service": "front", "hosts": 1, "zone": "b"}},
+        {"at": "7min", "error_rate": {"service": "store", "share": "5%"}},
     )
     assert three.effects == tuple(Effect(Lever.STATE, i, (InstanceState.PAUSED, 7)) for i in (0, 1, 2))
-    assert three.what == "pause of web (3 hosts)"
+    assert three.what == "pause of front (3 hosts)"
     assert one.effects == (Effect(Lever.STATE, 2, (InstanceState.CRASHED, 0)),)
-    assert (one.started, one.ended) == ("crash of web in zone b (1 host)", "crash of web in zone b (1 host) ended")
+    assert (one.started, one.ended) == ("crash of front in zone b (1 host)", "crash of front in zone b (1 host) ended")
     assert all_db.effects == tuple(Effect(Lever.ERROR_SHARE, i, 0.05) for i in (6, 7, 8))
 
 
 def test_latency_and_spikes() -> None:
     slow, spike = lowered(
-        {"at": "5min", "latency": {"service": "db", "add": "200ms", "hosts": 1}},
-        {"at": "6min", "traffic_spike": {"population": "robots", "factor": 1.5}},
+        {"at": "5min", "latency": {"service": "store", "add": "200ms", "hosts": 1}},
+        {"at": "6min", "traffic_spike": {"population": "spiders", "factor": 1.5}},
     )
     assert slow.effects == (Effect(Lever.LATENCY, 6, 200_000_000),)
-    assert slow.what == "latency +200ms to db (1 host)"
+    assert slow.what == "latency +200ms to store (1 host)"
     assert spike.effects == (Effect(Lever.RATE, 1, 1.5),)
-    assert (spike.what, spike.instances) == ("traffic of robots x1.5", ())
+    assert (spike.what, spike.instances) == ("traffic of spiders x1.5", ())
 
 
 def test_abort_conditions_come_over_as_written() -> None:
@@ -334,8 +334,8 @@ def test_abort_conditions_come_over_as_written() -> None:
             "name": "shop",
             "duration": "10min",
             "zones": ["a", "b"],
-            "traffic": {"shoppers": {"to": "web", "rate": "1/s"}},
-            "services": {"web": {"work": {"distribution": "constant", "mean": "20ms"}, "instances_per_zone": 2}},
+            "traffic": {"shoppers": {"to": "front", "rate": "1/s"}},
+            "services": {"front": {"work": {"distribution": "constant", "mean": "20ms"}, "instances_per_zone": 2}},
             "abort": [{"error_rate": "> 20%", "for": "60s"}, {"instances": "< 3"}],
         }
     )

@@ -32,7 +32,7 @@ def scenario_of(**changes: Any) -> Scenario:
         "network": {"same_zone": "0.25ms", "cross_zone": "1ms", "pairs": {"c-a": "0.6ms"}},
         "traffic": {
             "shoppers": {
-                "to": "web",
+                "to": "front",
                 "rate": "1200/s",
                 "clients": 100,
                 "timeout": "1s",
@@ -46,10 +46,10 @@ def scenario_of(**changes: Any) -> Scenario:
                 },
                 "cancel": True,
             },
-            "robots": {"to": "db", "rate": "1/s"},
+            "spiders": {"to": "store", "rate": "1/s"},
         },
         "services": {
-            "web": {
+            "front": {
                 "instances_per_zone": {"a": 2, "c": 1},
                 "slots": 8,
                 "cores": 2.5,
@@ -67,14 +67,14 @@ def scenario_of(**changes: Any) -> Scenario:
                 },
                 "calls": [
                     {
-                        "to": "db",
+                        "to": "store",
                         "timeout": "300ms",
                         "retry": {"attempts": 2, "budget": {"deposit_after_retry": "cost"}},
                     },
-                    {"to": "db", "id": "again", "route": "same-zone"},
+                    {"to": "store", "id": "again", "route": "same-zone"},
                 ],
             },
-            "db": {"work": {"distribution": "exponential", "mean": "5ms"}, "instances_per_zone": 1},
+            "store": {"work": {"distribution": "exponential", "mean": "5ms"}, "instances_per_zone": 1},
         },
     }
     return Scenario.from_dict(base).with_(changes)
@@ -89,9 +89,9 @@ def test_names_and_numbers() -> None:
     assert plan.key == run_key(5, 2)
     assert plan.epoch == 0
     assert plan.zones == ("a", "b", "c")
-    assert plan.population_names == ("shoppers", "robots")
-    assert plan.service_names == ("web", "db")
-    assert plan.instance_names == ("web-a-1", "web-a-2", "web-c-1", "db-a-1", "db-b-1", "db-c-1")
+    assert plan.population_names == ("shoppers", "spiders")
+    assert plan.service_names == ("front", "store")
+    assert plan.instance_names == ("front-a-1", "front-a-2", "front-c-1", "store-a-1", "store-b-1", "store-c-1")
     assert plan.instances["service"].tolist() == [0, 0, 0, 1, 1, 1]
     assert plan.instances["zone"].tolist() == [0, 0, 2, 0, 1, 2]
     assert plan.services["instances_first"].tolist() == [0, 3]
@@ -167,18 +167,18 @@ def test_budgets_are_thousandths_and_each_client_or_calling_instance_has_a_bucke
 
 
 def test_balancers_and_health() -> None:
-    web, db = lower(scenario_of(), 1).services
-    assert (web["algorithm"], db["algorithm"]) == (balancing.TWO_CHOICES, balancing.ROUND_ROBIN)
-    assert (web["cross_zone"], db["cross_zone"]) == (0, 1)
-    assert (web["balancer_timeout_ns"], db["balancer_timeout_ns"]) == (2 * SECOND_NS, INFINITE)
-    assert (web["health"], db["health"]) == (1, 0)
-    assert (web["interval_ns"], web["probe_timeout_ns"], web["phase_ns"]) == (
+    front, store = lower(scenario_of(), 1).services
+    assert (front["algorithm"], store["algorithm"]) == (balancing.TWO_CHOICES, balancing.ROUND_ROBIN)
+    assert (front["cross_zone"], store["cross_zone"]) == (0, 1)
+    assert (front["balancer_timeout_ns"], store["balancer_timeout_ns"]) == (2 * SECOND_NS, INFINITE)
+    assert (front["health"], store["health"]) == (1, 0)
+    assert (front["interval_ns"], front["probe_timeout_ns"], front["phase_ns"]) == (
         9 * SECOND_NS,
         4 * SECOND_NS,
         3 * SECOND_NS,
     )
-    assert (web["unhealthy_after"], web["healthy_after"], web["propagation_ns"]) == (2, 5, SECOND_NS)
-    assert (web["probe_queue"], web["after_answer"], web["fail_open_below"]) == (1, 0, 0.4)
+    assert (front["unhealthy_after"], front["healthy_after"], front["propagation_ns"]) == (2, 5, SECOND_NS)
+    assert (front["probe_queue"], front["after_answer"], front["fail_open_below"]) == (1, 0, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_balancers_and_health() -> None:
     ],
 )
 def test_words_of_health_checks(key: str, value: str, column: str, number: float) -> None:
-    scenario = scenario_of(**{f"services.web.balancer.health.{key}": value})
+    scenario = scenario_of(**{f"services.front.balancer.health.{key}": value})
     assert lower(scenario, 1).services[column][0] == number
 
 
@@ -289,7 +289,7 @@ CV = [0, 1, 1.5, 0.5, 2, 1 / 8**0.5, 1 / 12**0.5, np.std([10, 15, 35]) / 20]
 @pytest.mark.parametrize(("work", "kind", "cv"), [(*work, cv) for work, cv in zip(WORKS, CV, strict=True)])
 def test_work_has_the_mean_and_the_spread_that_is_written(work: dict[str, Any], kind: int, cv: float) -> None:
     """Sample mean of n = 4000 within 5 standard errors (a false alarm in 2 million); cv within 15 %; keys are fixed."""
-    plan = lower(scenario_of(**{"services.db.work": work}), 1)
+    plan = lower(scenario_of(**{"services.store.work": work}), 1)
     row = plan.instances[3]
     assert row["work"] == kind
     table = plan.work_table
@@ -307,9 +307,9 @@ def test_work_has_the_mean_and_the_spread_that_is_written(work: dict[str, Any], 
 
 
 def test_instances_with_the_same_measured_work_share_it() -> None:
-    web = {"distribution": "empirical", "values": ["1ms", "2ms"]}
-    db = {"distribution": "empirical", "values": ["3ms"]}
-    changes = {"services.web.work": web, "services.web.overrides": {}, "services.db.work": db}
+    front = {"distribution": "empirical", "values": ["1ms", "2ms"]}
+    store = {"distribution": "empirical", "values": ["3ms"]}
+    changes = {"services.front.work": front, "services.front.overrides": {}, "services.store.work": store}
     plan = lower(scenario_of(**changes), 1)
     assert plan.work_table.tolist() == [MS, 2 * MS, 3 * MS]
     assert plan.instances["table_first"].tolist() == [0, 0, 0, 2, 2, 2]
@@ -317,23 +317,23 @@ def test_instances_with_the_same_measured_work_share_it() -> None:
 
 
 FAULTS = [
-    ({"pause": {"service": "web"}}, True),
-    ({"cpu_stress": {"service": "web", "load": "1%"}}, True),
-    ({"crash": {"service": "web"}}, False),
+    ({"pause": {"service": "front"}}, True),
+    ({"cpu_stress": {"service": "front", "load": "1%"}}, True),
+    ({"crash": {"service": "front"}}, False),
 ]
 
 
 @pytest.mark.parametrize(("fault", "shared"), FAULTS)
 def test_the_cpu_is_shared_where_something_may_slow_it(fault: dict[str, Any], shared: bool) -> None:
     assert lower(scenario_of(), 1).shared_cpu  # 2.5 cores for 8 slots
-    enough = {"services.web.cores": 8, "services.web.overrides": {}}
+    enough = {"services.front.cores": 8, "services.front.overrides": {}}
     assert not lower(scenario_of(**enough), 1).shared_cpu
     assert lower(scenario_of(**enough, faults=[{"at": "5min", **fault}]), 1).shared_cpu is shared
 
 
 def test_a_large_fleet_is_lowered_in_one_go() -> None:
     """100 000 instances: no row is made twice."""
-    plan = lower(scenario_of(**{"services.db.instances_per_zone": 33_000}), 1)
+    plan = lower(scenario_of(**{"services.store.instances_per_zone": 33_000}), 1)
     assert len(plan.instances) == len(plan.instance_names) == 99_003
-    assert plan.instance_names[-1] == "db-c-33000"
+    assert plan.instance_names[-1] == "store-c-33000"
     assert plan.instances["zone"][-1] == 2

@@ -75,7 +75,7 @@ def test_a_service_called_on_two_ways_is_no_circle() -> None:
         "right": {"work": WORK, "calls": [{"to": "store"}]},
         "store": {"work": WORK},
     }
-    assert list(system(services).services) == ["web", "left", "right", "store"]
+    assert set(system(services).services) == set(services)
 
 
 @pytest.mark.parametrize(("at", "allowed"), [("1min", True), ("59999ms", False), ("599s", True), ("10min", False)])
