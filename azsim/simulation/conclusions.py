@@ -231,11 +231,9 @@ class _Teller:
         least = self.facts["headroom"]
         held = self.facts["verdict"] in ("no-impact", "improved", "degraded")
         if held and least["min"] is not None and least["min"] < NEAR_MISS:
-            yield (
-                float(least["at_s"]),
-                "dig-deeper",
-                f"near miss: only {_percent(least['min'])} of {least['service']}'s capacity to spare",
-            )
+            spare = f"only {_percent(least['min'])} of {least['service']}'s capacity to spare"
+            over = f"{1 - least['min']:.1f} times the work that {least['service']} can do arrives"
+            yield float(least["at_s"]), "dig-deeper", f"near miss: {spare if least['min'] > 0 else over}"
 
 
 def _percent(share: float) -> str:

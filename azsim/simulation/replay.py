@@ -100,10 +100,9 @@ class _Inquiry:
     def reset(self, at: Deadline, *, retries: bool) -> bool:
         """Whether the level holds after everything in queues, slots and back-offs is dropped at a deadline."""
         hypothesis = self.trace.scenario.hypothesis
-        faults = self.trace.faults
         span = reset_span(
             at.t_ns,
-            [fault.start_ns for fault in faults] + [fault.end_ns for fault in faults if fault.end_ns is not None],
+            self.edges_ns,
             recover_within_ns=hypothesis.recover_within,
             window_ns=hypothesis.window,
             lead_ns=min(self.patience_ns, hypothesis.window),
@@ -141,6 +140,15 @@ class _Inquiry:
             if recovers:
                 found.append({"mechanism": mechanism.name, "recovers": True, "recovered_at_s": recovered_s})
         return found
+
+    @property
+    def edges_ns(self) -> list[int]:
+        """When faults started and ended, and when others would in a longer run."""
+        happened = [(fault.start_ns, fault.end_ns) for fault in self.trace.faults]
+        planned = [
+            (fault.at, None if fault.for_ is None else fault.at + fault.for_) for fault in self.trace.scenario.faults
+        ]
+        return [edge for edges in (*happened, *planned) for edge in edges if edge is not None]
 
     @property
     def patience_ns(self) -> int:

@@ -242,3 +242,26 @@ def test_a_run_that_holds_needs_no_replay(healthy: Trace, broken: Trace) -> None
     fake = Fake(healthy, broken)
     assert replay.investigate(calm, healthy, fake) is calm
     assert fake.asked == []
+
+
+def test_a_fault_that_would_end_after_the_run_does_not_end_inside_the_judged_time(
+    healthy: Trace, broken: Trace
+) -> None:
+    longer = {
+        "faults.loss.for": "20s",
+        "hypothesis.recover_within": "12s",
+        "hypothesis.window": "1s",
+        "duration": "24s",
+    }
+    given = scenario(**longer, **{"services.web.balancer.health": "none"})
+    down = replace(broken, scenario=given, faults=(replace(broken.faults[0], end_ns=None),))
+    fake = Fake(healthy, broken)
+    replay.investigate(result.build(down), down, fake)
+    # Reset at 22 s; the zone is back at 30 s, which requests of 29 s may meet already; these take 6 s at most.
+    assert fake.asked[0] == {
+        "seed": 1,
+        "replicate": 0,
+        "until_ns": 35 * S,
+        "reset_at_ns": 22 * S,
+        "retries_off_from_ns": 22 * S,
+    }

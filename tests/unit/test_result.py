@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 
-from azsim.scenario import Scenario
 from azsim.simulation import result
-from azsim.simulation.conclusions import failures
 from azsim.simulation.result import Result
 from azsim.simulation.run import run, simulate
 from azsim.simulation.trace import Trace
-
-S = 1_000_000_000
+from tests.small import scenario
 
 FIELDS = [
     *(
@@ -60,39 +57,14 @@ METRICS = [
 MAY_DIFFER = ("engine", "wall_s", "requests_per_wall_s")
 
 
-def scenario(**changes: Any) -> Scenario:
-    """Three zones at half load; zone c is lost for 12 s and found out after some 4 s."""
-    base = Scenario.from_dict(
-        {
-            "azsim": 1,
-            "name": "small",
-            "duration": "45s",
-            "warmup": "3s",
-            "zones": ["a", "b", "c"],
-            "traffic": {
-                "shoppers": {"to": "web", "rate": "45/s", "timeout": "500ms", "retry": {"attempts": 3}, "clients": 5}
-            },
-            "services": {
-                "web": {
-                    "slots": 2,
-                    "queue": 60,
-                    "work": {"distribution": "exponential", "mean": "60ms"},
-                    "balancer": {
-                        "health": {
-                            "interval": "1s",
-                            "timeout": "500ms",
-                            "unhealthy_after": 2,
-                            "healthy_after": 2,
-                            "probe": "bypass",
-                        }
-                    },
-                }
-            },
-            "faults": [{"id": "loss", "at": "12s", "for": "12s", "zone_loss": {"zone": "c"}}],
-            "hypothesis": {"success": ">= 99%", "window": "3s", "recover_within": "8s", "detect_within": "6s"},
-        }
-    )
-    return base.with_(changes) if changes else base
+STORM = {
+    "duration": "60s",
+    "traffic.shoppers.rate": "54/s",
+    "faults": [
+        {"id": "loss", "at": "12s", "for": "12s", "zone_loss": {"zone": "c"}},
+        {"id": "spike", "at": "18s", "for": "3s", "traffic_spike": {"population": "shoppers", "factor": 4}},
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +117,10 @@ def test_the_timeline_is_a_table(judged: Result) -> None:
     assert table.index.name == "t_s"
     assert {"offered", "failed", "latency_p99_s", "services.web.utilisation.c", "services.web.headroom"} <= set(table)
     assert judged.timeline is table
+
+
+def test_the_picture_is_drawn_from_it(judged: Result) -> None:
+    assert len(judged.plot().axes) > 1
 
 
 def test_a_lost_zone_is_degraded_and_told(judged: Result) -> None:
@@ -228,22 +204,16 @@ def test_an_abort_falsifies() -> None:
     assert stopped.violations[-1]["rule"] == "abort"
 
 
-def test_engines_give_the_same_bytes() -> None:
+@pytest.mark.parametrize("changes", [{}, {"duration": "30s"}, "storm"])
+def test_engines_give_the_same_bytes(changes: Any) -> None:
     """And so do chunks of random length, which `paranoid` compares (C5, C6)."""
-    one, two = (run(scenario(), engine=engine, paranoid=engine == "kernel") for engine in ("reference", "kernel"))
+    given = scenario(**(STORM if changes == "storm" else changes))
+    one, two = (
+        run(given, engine=engine, paranoid=engine == "kernel", replays=False) for engine in ("reference", "kernel")
+    )
     facts = [{name: value for name, value in each.to_dict().items() if name not in MAY_DIFFER} for each in (one, two)]
     assert json.dumps(facts[0]) == json.dumps(facts[1])
     assert (one.engine, two.engine) == ("reference", "kernel")
-
-
-STORM = {
-    "duration": "60s",
-    "traffic.shoppers.rate": "54/s",
-    "faults": [
-        {"id": "loss", "at": "12s", "for": "12s", "zone_loss": {"zone": "c"}},
-        {"id": "spike", "at": "18s", "for": "3s", "traffic_spike": {"population": "shoppers", "factor": 4}},
-    ],
-}
 
 
 def test_a_retry_storm_is_a_collapse_that_sustains_itself() -> None:
@@ -283,11 +253,3 @@ def test_a_run_without_faults_is_all_before() -> None:
     assert (calm.phases["during"], calm.phases["after"], calm.verdict) == (None, None, "no-impact")
     assert [one["name"] for one in calm.segments] == ["before"]
     assert (calm.time_to_detect_s, calm.time_to_recover_s, calm.deadlines) == (None, 0.0, [])
-
-
-def test_failures_are_named_as_users_see_them() -> None:
-    measured = {"succeeded": 900, "failed": {"timeout": 60, "overload": 30, "error": 10}}
-    assert failures(measured) == "10% of requests fail (HTTP 504 6.0%, HTTP 503 3.0%, HTTP 500 1.0%)"
-    assert failures({"succeeded": 999, "failed": {"refused": 1}}) == "0.1% of requests fail (connection refused)"
-    assert failures({"succeeded": 5, "failed": {}}) == "no request fails"
-    assert failures({"succeeded": 0, "failed": {}}) == "no request ends"
