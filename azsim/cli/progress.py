@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 QUICK_S: Final = 1.0  # work shorter than this shows nothing
+WAIT_S: Final = 2.0  # longer than this nothing but the compiler takes to begin
 LINE_EVERY_S: Final = 5.0
 BAR_EVERY_S: Final = 0.1
 
@@ -49,9 +50,9 @@ class Progress:
             self._bar.stop()
 
     def explain(self, text: str) -> None:
-        """A line for those who wait longer than a moment for the first pass to begin."""
+        """A line for those who wait more than `WAIT_S` for the first pass to begin."""
         if not self._quiet:
-            self._waiting = threading.Timer(QUICK_S, say, [text])
+            self._waiting = threading.Timer(WAIT_S, say, [text])
             self._waiting.daemon = True
             self._waiting.start()
 
@@ -72,11 +73,11 @@ class Progress:
             if self._pass == 1:
                 self._next_s = now_s + QUICK_S
         self._share = share
-        if now_s < self._next_s:
+        if now_s < self._next_s or share <= 0:
             return
         # A pass tells of itself only once it is under way, so the first moment is counted as a beginning.
         rate = share * self._duration_s / max(now_s - self._begun_s, 1e-3)
-        left_s = (1.0 - share) * self._duration_s / rate if rate > 0 else 0.0
+        left_s = (1.0 - share) * self._duration_s / rate
         what = "simulating" if self._pass == 1 else f"simulating again ({self._pass - 1})"
         told = f"{_rate(rate)}  {left_s:.0f} s left"
         if self._terminal:
@@ -99,9 +100,9 @@ class Progress:
             )
             # Transient: when the card comes, the bar has served its turn.
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
-            self._task = self._bar.add_task(what, total=1.0, completed=share, told=told)
-            self._bar.start()
+            self._task = self._bar.add_task(what, total=1.0, told=told)
         self._bar.update(self._task, description=what, completed=share, told=told)
+        self._bar.start()  # the first time only; later it does nothing
         self._bar.refresh()
 
 

@@ -32,15 +32,18 @@ GREY, PALE = "#8C8C8C", "#E8E8E8"
 ZONE_STYLES: Final = tuple(
     zip((BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK), ("-", "--", "-.", ":", "-", "--"), strict=True)
 )
-# As users meet them; one colour an outcome, whichever of them a run has.
-FAILURE_COLOURS: Final[Mapping[str, str]] = {
-    "timeout": VERMILION,
-    "deadline": ORANGE,
-    "overload": PURPLE,
-    "no-target": BLACK,
-    "refused": YELLOW,
-    "reset": "#8B4513",
-    "error": "#7F0000",
+# Colour and name of each outcome that fails a request, one whichever of them a run has.
+FAILURES: Final[Mapping[str, tuple[str, str]]] = {
+    "timeout": (VERMILION, "timeout (HTTP 504)"),
+    "deadline": (ORANGE, "deadline (HTTP 504)"),
+    "overload": (PURPLE, "overload (HTTP 503)"),
+    "no-target": (BLACK, "no target (HTTP 503)"),
+    "error": ("#7F0000", "error (HTTP 500)"),
+    "refused": (YELLOW, "connection refused"),
+    "reset": ("#8B4513", "connection reset"),
+    "budget-exhausted": (GREY, "retry budget spent"),
+    "breaker-open": ("#5A5A5A", "breaker open"),
+    "cancelled": ("#B8B8B8", "cancelled"),
 }
 VERDICT_COLOURS: Final[Mapping[str, str]] = {
     "collapse": "#B03A00",
@@ -202,14 +205,12 @@ class _Timeline:
     def requests(self, panel: Axes) -> None:
         """What became of the requests as a stack, with what was offered and the attempts as lines."""
         failed = self.series["failed_by"]
-        outcomes = [name for name in FAILURE_COLOURS if name in failed]
-        outcomes += [name for name in failed if name not in FAILURE_COLOURS]
-        stack = {name: self.mean(failed[name]) for name in outcomes}
-        stack = {name: values for name, values in stack.items() if values.any()}
         succeeded = self.mean(self.series["succeeded"])
         handles: list[Any] = []
         layers = [("succeeded", SKY, succeeded)]
-        layers += [(f"failed: {name}", FAILURE_COLOURS.get(name, GREY), values) for name, values in stack.items()]
+        for outcome, (colour, name) in FAILURES.items():
+            if any(failed.get(outcome, ())):
+                layers.append((name, colour, self.mean(failed[outcome])))
         base = np.zeros_like(succeeded)
         for name, colour, values in layers:
             area = panel.fill_between(self.t_s, base, base + values, color=colour, lw=0, label=name)
@@ -247,9 +248,13 @@ class _Timeline:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
         times = np.append(self.t_s, self.end_s)
         text = "no request succeeds"
+        # Above or below the limits, which are all that is drawn there.
+        low, high = panel.get_ylim()
+        heights = [np.log(limit_s / low) / np.log(high / low) for limit_s in self.limits_s.values()]
+        height = next((height for height in (0.25, 0.5, 0.75) if all(abs(height - y) > 0.1 for y in heights)), 0.1)
         for first, after in zip(times[edges[::2]], times[edges[1::2]], strict=True):
             if after - first > self.label_s(text):
-                where = ((first + after) / 2, 0.5)
+                where = ((first + after) / 2, height)
                 panel.text(
                     *where, text, transform=panel.get_xaxis_transform(), ha="center", color=VERMILION, style="italic"
                 )

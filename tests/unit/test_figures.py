@@ -12,7 +12,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from azsim.report.figures import POINTS_MAX, image, timeline
+from azsim.dataplane.codes import Outcome
+from azsim.report.figures import FAILURES, POINTS_MAX, image, timeline
 from azsim.report.spans import Span, broken_spans, fault_spans, marks, packed
 
 DATA = Path(__file__).parents[1] / "data" / "storm_result.json"
@@ -79,7 +80,7 @@ def test_faults_and_marks_are_labelled_and_shaded(facts: dict[str, Any]) -> None
 
 def test_requests_are_stacked_by_what_became_of_them(facts: dict[str, Any]) -> None:
     axes = panel(timeline(facts), "requests")
-    assert legend(axes) == ["attempts", "offered", "failed: overload", "failed: timeout", "succeeded"]
+    assert legend(axes) == ["attempts", "offered", "overload (HTTP 503)", "timeout (HTTP 504)", "succeeded"]
     series = facts["timeline"]
     stride = len(series["t_s"]) // POINTS_MAX
     offered = np.array(series["offered"], dtype=float).reshape(-1, stride).mean(axis=1)
@@ -89,6 +90,11 @@ def test_requests_are_stacked_by_what_became_of_them(facts: dict[str, Any]) -> N
     assert max(tops) == pytest.approx(finished.reshape(-1, stride).mean(axis=1).max())
     assert axes.get_ylim()[0] == 0
     assert axes.get_yscale() == "linear"
+
+
+def test_every_failure_has_a_colour_and_a_name() -> None:
+    assert set(FAILURES) == {outcome.word for outcome in Outcome} - {"ok"}
+    assert len({colour for colour, _ in FAILURES.values()}) == len(FAILURES)
 
 
 def test_latency_is_on_a_log_scale_with_its_limit(facts: dict[str, Any]) -> None:
