@@ -272,7 +272,7 @@ class _Court:
 
     def time_to_recover_ns(self) -> int | None:
         """The longest time from a fault's end (a lasting one's start too) to the end of the last broken window before
-        the next such instant (J5). 0 where nothing was broken, None where the run ends broken
+        the next such instant (J5), without what broke only after another fault had started. 0 where nothing was broken, None where the run ends broken
         or no fault gave it anything to recover from.
         """
         broken_ns = self.ends_ns[self.states == State.BROKEN]
@@ -285,11 +285,16 @@ class _Court:
         origins |= {fault.start_ns for fault in self.faults if self.lasting(fault)}
         if not origins:
             return None
+        edges = {fault.start_ns for fault in self.faults} | origins
         longest_ns = 0
         for origin_ns, next_ns in pairwise([*sorted(origins), self.run_end_ns + 1]):
-            inside = broken_ns[(broken_ns > origin_ns) & (broken_ns <= next_ns)]
-            if len(inside):
-                longest_ns = max(longest_ns, int(inside[-1]) - origin_ns)
+            another_ns = min((edge for edge in edges if origin_ns < edge < next_ns), default=next_ns)
+            for first, last in streaks(self.states):
+                of_another = another_ns < next_ns and another_ns - self.lead_ns < int(self.ends_ns[first])
+                inside = broken_ns[(broken_ns >= self.ends_ns[first]) & (broken_ns <= self.ends_ns[last])]
+                inside = inside[(inside > origin_ns) & (inside <= next_ns)]
+                if len(inside) and not of_another:
+                    longest_ns = max(longest_ns, int(inside[-1]) - origin_ns)
         return longest_ns
 
 

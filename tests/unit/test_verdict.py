@@ -219,6 +219,11 @@ def test_time_to_recover() -> None:
     assert seconds(judged(range(100, 140), LASTING)) == 49  # from the start of a lasting one
     assert seconds(judged([*range(100, 105), *range(200, 230)], LASTING)) == 39
     assert seconds(judged(range(100, 300), SHORT)) is None
+    # What breaks in the middle of a lasting fault because of a second one is no late recovery from the first one.
+    second = fault(150, 152, "second")
+    assert seconds(judged([*range(100, 105), *range(150, 160)], LASTING, second)) == 17  # 152 to 169; 100 to 114
+    assert seconds(judged([*range(100, 120), *range(150, 151)], LASTING, second)) == 29  # 100 to 129; 152 to 160
+    assert seconds(judged(range(100, 160), LASTING, second)) == 52  # broken already when the second one came
 
 
 def windows(succeeded: list[int], failed: list[int], unresolved: list[int]) -> Windows:
