@@ -272,8 +272,8 @@ class _Court:
 
     def time_to_recover_ns(self) -> int | None:
         """The longest time from a fault's end (a lasting one's start too) to the end of the last broken window before
-        the next such instant (J5), without what broke only after another fault had started. 0 where nothing was broken, None where the run ends broken
-        or no fault gave it anything to recover from.
+        the next such instant (J5), without what broke only after another fault had started. 0 where nothing was
+        broken, None where the run ends broken or no fault gave it anything to recover from.
         """
         broken_ns = self.ends_ns[self.states == State.BROKEN]
         if not len(broken_ns):
