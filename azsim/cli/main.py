@@ -65,6 +65,13 @@ def azsim() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The program: runs the verb that the command line names and exits with its code."""
+    # A letter that the terminal does not know is shown by its number, and a stream that is closed swallows all.
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        else:
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(outcome(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from azsim.cli.files import OutputError
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -18,12 +20,18 @@ def say(text: str) -> None:
 
 
 def put(text: str) -> None:
-    """Text to stdout as it is. A reader that went away is no failure: the rest is thrown away."""
+    """Text to stdout as it is; OutputError where that cannot be, such as a file on a full disk.
+
+    A reader that went away is no failure: the rest is thrown away.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         discard_stdout()
+    except OSError as error:
+        discard_stdout()
+        raise OutputError(f"stdout cannot be written: {error.strerror or error}") from error
 
 
 def show(renderable: RenderableType) -> None:

@@ -19,6 +19,7 @@ from azsim.scenario.arithmetic import arithmetic
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
+    from azsim.simulation.result import Result
 
 VERDICT_STYLES: Final[Mapping[str, str]] = {
     "collapse": "bold red",
@@ -33,7 +34,7 @@ LABEL_WIDTH: Final = 12
 
 
 def card(
-    result: Any,
+    result: Result | Mapping[str, Any],
     scenario: Scenario,
     *,
     file: str,
@@ -124,7 +125,7 @@ def hypothesis(scenario: Scenario) -> str:
 
 def _outcome(facts: Mapping[str, Any]) -> Text:
     told = Text.assemble((words.verdict_line(facts), VERDICT_STYLES[facts["verdict"]]))
-    return told if facts["hypothesis"] == "none" else told.append(f"\nhypothesis {facts['hypothesis']}")
+    return told.append(f"\nhypothesis {facts['hypothesis']}")
 
 
 _LABELS: Final = ("success", "p99 of all", "attempts/req", "wasted CPU", "busiest zone")
@@ -138,10 +139,10 @@ def _segments(facts: Mapping[str, Any], scenario: Scenario) -> Blocks:
 def _cells(segment: Mapping[str, Any], scenario: Scenario) -> list[Cell]:
     bounds = scenario.hypothesis.bounds
     success, p99_s = segment["success"], segment["latency_all_p99_s"]
-    # Nothing offered, nothing broken; an infinite percentile is null, and longer than any limit (J2).
-    some = segment["offered"] > 0
-    low = "success" in bounds and some and not bounds["success"].holds(success)
-    late = "latency_p99" in bounds and some and (p99_s is None or not bounds["latency_p99"].holds(p99_s * SECOND_NS))
+    # Where no request came to an end nothing is broken; an infinite percentile is null, and longer than any limit (J2).
+    ended = success is not None
+    low = ended and "success" in bounds and not bounds["success"].holds(success)
+    late = ended and "latency_p99" in bounds and (p99_s is None or not bounds["latency_p99"].holds(p99_s * SECOND_NS))
     busiest = segment["busiest_zone"]
     return [
         Cell(words.share(success), bad=low),

@@ -21,6 +21,7 @@ from azsim.report.spans import Mark, Span, broken_spans, fault_spans, marks, pac
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
+    from azsim.simulation.result import Result
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,8 +63,9 @@ MARK_COLOURS: Final[Mapping[str, str]] = {
     "aborted": BLACK,
 }
 POINTS_MAX: Final = 600  # about one a point of the axis
-LABEL_ROWS_MAX: Final = 8
+STORY_ROWS_MAX: Final = 8
 ROW_IN: Final = 0.21
+TICKS_MAX: Final = 7
 WIDTH_IN: Final = 11.0
 LEFT, RIGHT = 0.075, 0.815  # of the width; the legends stand to the right, where no data are
 LABEL_PT: Final = 8.5
@@ -81,7 +83,7 @@ _STYLE: Final = {
 }
 
 
-def timeline(result: Any, scenario: Scenario | None = None) -> Figure:
+def timeline(result: Result | Mapping[str, Any], scenario: Scenario | None = None) -> Figure:
     """The picture of a result: a `Result`, or the mapping its `to_dict` gives.
 
     With the result's scenario every limit that the hypothesis sets on latency is drawn, without it those that were
@@ -115,7 +117,8 @@ class _Timeline:
         self.series = facts["timeline"]
         t_s = np.asarray(self.series["t_s"], dtype=np.float64)
         self.stride = max(1, -(-len(t_s) // POINTS_MAX))
-        self.t_s = t_s[:: self.stride]
+        self.t_s = t_s[:: self.stride]  # where each point's seconds begin
+        self.middle_s = self.t_s + min(self.stride, len(t_s)) / 2
         self.start_s, self.end_s = float(t_s[0]), float(t_s[-1]) + 1.0
         self.service = facts["headroom"]["service"] or next(iter(self.series["services"]))
         views = self.series["services"][self.service]["healthy_view"]
@@ -125,11 +128,9 @@ class _Timeline:
         self.marks = marks(facts)
 
     def draw(self) -> Figure:
-        rows = packed([*self.faults, *self.marks], self.extent)
-        if self.broken:
-            rows.append(list(self.broken))
+        rows, hidden = self.rows()
         lanes_in = min(3.2, max(0.8, 0.26 * len(self.zones)))
-        heights_in = [ROW_IN * max(1, min(len(rows), LABEL_ROWS_MAX)), 2.3, 1.7, lanes_in, 1.5]
+        heights_in = [ROW_IN * max(1, len(rows)), 2.3, 1.7, lanes_in, 1.5]
         gap_in, top_in, bottom_in = 0.36, 0.78, 0.5
         height_in = sum(heights_in) + gap_in * (len(heights_in) - 1) + top_in + bottom_in
         figure = Figure(figsize=(WIDTH_IN, height_in))
@@ -141,7 +142,7 @@ class _Timeline:
             panels.append(figure.add_axes(box, sharex=panels[0] if panels else None))
             upper_in -= panel_in + gap_in
         self.title(figure, height_in)
-        self.story(panels[0], rows)
+        self.story(panels[0], rows, hidden)
         self.requests(panels[1])
         self.latency(panels[2])
         self.view(panels[3])
@@ -152,6 +153,18 @@ class _Timeline:
             panel.tick_params(labelbottom=False)
         self.time_axis(panels[-1])
         return figure
+
+    def rows(self) -> tuple[list[list[Span | Mark]], int]:
+        """Faults and marks in rows with the broken service level as the last one, and how many faults are left out."""
+        rows = packed([*self.faults, *self.marks], self.extent)
+        shown = len(self.faults)
+        if len(rows) > STORY_ROWS_MAX:
+            marked = packed(self.marks, self.extent)[: STORY_ROWS_MAX // 2]
+            faults = packed(self.faults, self.extent)[: STORY_ROWS_MAX - len(marked)]
+            rows, shown = [*faults, *marked], sum(map(len, faults))
+        if self.broken:
+            rows.append(list(self.broken))
+        return rows, len(self.faults) - shown
 
     # What is drawn where
 
@@ -169,25 +182,25 @@ class _Timeline:
         told = f"{facts['scenario']}, seed {facts['seed']}: hypothesis {facts['hypothesis']}"
         figure.text(LEFT, 1 - 0.5 / height_in, told, fontsize=10, color="#404040", va="top")
 
-    def story(self, panel: Axes, rows: Sequence[Sequence[Span | Mark]]) -> None:
+    def story(self, panel: Axes, rows: Sequence[Sequence[Span | Mark]], hidden: int) -> None:
         """Faults as bars, marks as points, the broken service level as the last row."""
-        shown = rows if len(rows) <= LABEL_ROWS_MAX else [*rows[: LABEL_ROWS_MAX - 1], rows[-1]]
         panel.set_label("story")
-        panel.set_ylim(len(shown) - 0.4, -0.6)
-        for y, row in enumerate(shown):
+        panel.set_ylim(max(1, len(rows)) - 0.4, -0.6)
+        for y, row in enumerate(rows):
             for item in row:
-                if isinstance(item, Span):
-                    colour = VERMILION if item.kind == "broken" else "#595959"
-                    panel.barh(y, item.end_s - item.start_s, left=item.start_s, height=0.8, color=colour, lw=0)
-                else:
+                if isinstance(item, Mark):
                     panel.plot(item.t_s, y, marker="D", ms=5, color=MARK_COLOURS[item.kind], ls="", clip_on=False)
-                if not (isinstance(item, Span) and item.kind == "broken"):
                     self.label(panel, item, y)
+                    continue
+                colour = VERMILION if item.kind == "broken" else "#595959"
+                panel.barh(y, item.end_s - item.start_s, left=item.start_s, height=0.8, color=colour, lw=0)
+                if item.kind == "fault":
+                    self.label(panel, item, y)
+        beside: dict[str, Any] = {"transform": panel.get_yaxis_transform(), "fontsize": LABEL_PT, "va": "center"}
         if self.broken:
-            panel.text(
-                1.012, len(shown) - 1, "service level broken", transform=panel.get_yaxis_transform(),
-                color=VERMILION, fontsize=LABEL_PT, va="center",
-            )  # fmt: skip
+            panel.text(1.012, len(rows) - 1, "service level broken", color=VERMILION, **beside)
+        if hidden:
+            panel.text(1.012, 0, f"and {hidden} more faults", **beside)
         panel.set_axis_off()
 
     def label(self, panel: Axes, item: Span | Mark, y: int) -> None:
@@ -213,11 +226,13 @@ class _Timeline:
                 layers.append((name, colour, self.mean(failed[outcome])))
         base = np.zeros_like(succeeded)
         for name, colour, values in layers:
-            area = panel.fill_between(self.t_s, base, base + values, color=colour, lw=0, label=name)
+            area = panel.fill_between(self.middle_s, base, base + values, color=colour, lw=0, label=name)
             handles.insert(0, area)
             base = base + values
-        (attempts,) = panel.plot(self.t_s, self.mean(self.series["attempts"]), color=BLUE, lw=1.3, label="attempts")
-        (offered,) = panel.plot(self.t_s, self.mean(self.series["offered"]), color=BLACK, lw=1.3, label="offered")
+        (attempts,) = panel.plot(
+            self.middle_s, self.mean(self.series["attempts"]), color=BLUE, lw=1.3, label="attempts"
+        )
+        (offered,) = panel.plot(self.middle_s, self.mean(self.series["offered"]), color=BLACK, lw=1.3, label="offered")
         unit = "per second" if self.stride == 1 else f"per second, mean of {self.stride} s"
         self.frame(panel, "requests", f"Requests and attempts {unit}", [attempts, offered, *handles])
         panel.set_ylim(bottom=0)
@@ -226,8 +241,8 @@ class _Timeline:
 
     def latency(self, panel: Axes) -> None:
         p50, p99 = (self.worst(self.series[f"latency_{name}_s"]) for name in ("p50", "p99"))
-        (slow,) = panel.plot(self.t_s, p99, color=VERMILION, lw=1.3, label="p99")
-        (middle,) = panel.plot(self.t_s, p50, color=BLUE, lw=1.3, label="p50")
+        (slow,) = panel.plot(self.middle_s, p99, color=VERMILION, lw=1.3, label="p99")
+        (middle,) = panel.plot(self.middle_s, p50, color=BLUE, lw=1.3, label="p50")
         panel.set_yscale("log")
         known = np.concatenate([p50[np.isfinite(p50)], p99[np.isfinite(p99)]])
         known = np.append(known[known > 0], list(self.limits_s.values()))
@@ -292,14 +307,14 @@ class _Timeline:
         busy = {zone: self.mean(series[zone]) for zone in self.zones}
         if len(self.zones) <= len(ZONE_STYLES):
             for zone, (colour, dashes) in zip(self.zones, ZONE_STYLES, strict=False):
-                handles += panel.plot(self.t_s, busy[zone], color=colour, ls=dashes, lw=1.3, label=f"zone {zone}")
+                handles += panel.plot(self.middle_s, busy[zone], color=colour, ls=dashes, lw=1.3, label=f"zone {zone}")
         else:
             # Nobody tells twenty lines apart: the range of all, and the one that was busiest for a while.
             every = np.vstack(list(busy.values()))
             low, high = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
-            handles.append(panel.fill_between(self.t_s, low, high, color=SKY, lw=0, label="lowest to highest"))
+            handles.append(panel.fill_between(self.middle_s, low, high, color=SKY, lw=0, label="lowest to highest"))
             top = max(busy, key=lambda zone: float(np.nanpercentile(busy[zone], 95)))
-            handles += panel.plot(self.t_s, busy[top], color=BLUE, lw=1.3, label=f"zone {top}")
+            handles += panel.plot(self.middle_s, busy[top], color=BLUE, lw=1.3, label=f"zone {top}")
         self.frame(panel, "utilisation", f"Utilisation of {self.service} by zone", handles)
         panel.set_ylim(0, max(1.05, 1.05 * max(float(np.nanmax(values)) for values in busy.values())))
         panel.yaxis.set_major_locator(MultipleLocator(0.25))
@@ -394,8 +409,12 @@ def _ends(item: Span | Mark) -> tuple[float, float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 3, 10 ... or, over many decades, powers of ten."""
+    """As many round numbers between two limits as stay readable, evenly spread over the decades."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    ticks = [m * 10.0**d for d in decades for m in (1, 3)]
-    kept = [tick for tick in ticks if low <= tick <= high]
-    return kept if len(kept) <= 7 else [10.0**d for d in decades]
+    ticks: list[float] = []
+    for multiples in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8)):
+        finer = [tick for d in decades for m in multiples if low <= (tick := m * 10.0**d) <= high]
+        if ticks and len(finer) > TICKS_MAX:
+            break
+        ticks = finer
+    return ticks

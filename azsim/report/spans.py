@@ -61,12 +61,8 @@ def broken_spans(facts: Mapping[str, Any]) -> list[Span]:
 
 
 def marks(facts: Mapping[str, Any]) -> list[Mark]:
-    """The instants a reader looks for: each detection, what became of the service level, an abort."""
+    """The instants a reader looks for, first of all first: what became of the service level, an abort, detections."""
     found: list[Mark] = []
-    for fault in facts["faults"]:
-        if fault["detected_s"] is not None:
-            after = words.seconds(fault["detected_s"] - fault["start_s"])
-            found.append(Mark("detected", float(fault["detected_s"]), f"detected after {after}"))
     broken = broken_spans(facts)
     if broken and facts["verdict"] in ("collapse", "outage"):
         kind: Literal["collapse", "outage"] = facts["verdict"]
@@ -76,6 +72,10 @@ def marks(facts: Mapping[str, Any]) -> list[Mark]:
     if facts["aborted_at_s"] is not None:
         aborted_s = float(facts["aborted_at_s"])
         found.append(Mark("aborted", aborted_s, f"aborted {words.clock(aborted_s)}"))
+    for fault in facts["faults"]:
+        if fault["detected_s"] is not None:
+            after = words.seconds(fault["detected_s"] - fault["start_s"])
+            found.append(Mark("detected", float(fault["detected_s"]), f"detected after {after}"))
     return found
 
 

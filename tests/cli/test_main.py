@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -145,3 +148,28 @@ def test_the_schema_is_the_one_that_files_are_checked_with(azsim: Azsim) -> None
     shown, _ = azsim("schema").communicate(timeout=60)
     assert len(shown) > 65536
     assert json.loads(shown) == json_schema()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")
+def test_a_full_disk_behind_stdout_is_told() -> None:
+    command = f"{shlex.quote(sys.executable)} -m azsim schema > /dev/full"
+    package = str(Path(main.__file__).resolve().parents[2])
+    environment = os.environ | {"PYTHONPATH": package}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "error: stdout cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_do_not_matter(closed: str, scenario_file: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m azsim validate {shlex.quote(str(scenario_file))} {closed}"
+    package = str(Path(main.__file__).resolve().parents[2])
+    environment = os.environ | {"PYTHONPATH": package}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_letters_that_a_terminal_does_not_know_are_shown_by_number(scenario_file: Path, azsim: Azsim) -> None:
+    started = azsim("validate", scenario_file, "--set", "description=café", PYTHONIOENCODING="ascii")
+    out, err = started.communicate(timeout=60)
+    assert (started.returncode, err) == (0, "")
+    assert "description: caf\\xe9" in out

@@ -138,9 +138,16 @@ def test_the_margin(least: dict[str, Any], said: str | None, facts: dict[str, An
     assert said in shown if said else "MARGIN" not in shown
 
 
-def test_a_segment_without_requests_breaks_nothing(facts: dict[str, Any], scenario: Scenario) -> None:
+def test_a_segment_in_which_no_request_ends_breaks_nothing(facts: dict[str, Any], scenario: Scenario) -> None:
     empty = copy.deepcopy(facts["segments"][0])
-    empty |= {"offered": 0, "success": None, "latency_all_p99_s": None, "amplification": None, "wasted_share": None}
+    empty |= {
+        "offered": 3,
+        "unresolved": 3,
+        "success": None,
+        "latency_all_p99_s": None,
+        "amplification": None,
+        "wasted_share": None,
+    }
     shown = drawn(facts | {"segments": [empty]}, scenario, colour=True)
     row = next(line for line in shown.splitlines() if line.startswith("success"))
     assert row.split()[1:] == ["-"]

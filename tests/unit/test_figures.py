@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from azsim.dataplane.codes import Outcome
-from azsim.report.figures import FAILURES, POINTS_MAX, image, timeline
+from azsim.report.figures import FAILURES, POINTS_MAX, _log_ticks, image, timeline
 from azsim.report.spans import Span, broken_spans, fault_spans, marks, packed
 
 DATA = Path(__file__).parents[1] / "data" / "storm_result.json"
@@ -206,12 +206,13 @@ def test_labels_do_not_overlap(facts: dict[str, Any]) -> None:
             "end_s": 60.0 * k + 20,
             "detected_s": None,
         }
-        for k in range(1, 20)
+        for k in range(1, 12)
     ]
     figure = timeline(facts | {"faults": crowd})
+    assert not any("more faults" in text for text in texts(panel(figure, "story")))
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in panel(figure, "story").texts]
-    assert len(boxes) > 10
+    assert len(boxes) > 11
     overlapping = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
     assert overlapping == []
 
@@ -222,7 +223,7 @@ def test_spans_and_marks_of_a_result(facts: dict[str, Any]) -> None:
         Span("fault", 540.0, 550.0, "traffic of shoppers x1.5"),
     ]
     assert [(span.start_s, span.end_s) for span in broken_spans(facts)] == [(300.0, 325.0), (545.0, 1200.0)]
-    assert [(mark.kind, mark.t_s) for mark in marks(facts)] == [("detected", 315.0), ("collapse", 545.0)]
+    assert [(mark.kind, mark.t_s) for mark in marks(facts)] == [("collapse", 545.0), ("detected", 315.0)]
 
 
 def test_a_fault_without_end_lasts_to_the_end_of_the_run(facts: dict[str, Any]) -> None:
@@ -233,9 +234,9 @@ def test_a_fault_without_end_lasts_to_the_end_of_the_run(facts: dict[str, Any]) 
 def test_a_level_that_holds_again_and_an_abort_are_marked(facts: dict[str, Any]) -> None:
     facts |= {"verdict": "degraded", "aborted_at_s": 330.0, "violations": facts["violations"][:2]}
     assert [(mark.kind, mark.t_s) for mark in marks(facts)] == [
-        ("detected", 315.0),
         ("recovered", 325.0),
         ("aborted", 330.0),
+        ("detected", 315.0),
     ]
 
 
@@ -249,3 +250,26 @@ def test_rules_beside_the_level_do_not_break_it(facts: dict[str, Any]) -> None:
 
 def test_rows_are_shared_without_overlap() -> None:
     assert packed([(0, 2), (1, 3), (2, 4), (3, 5)], lambda item: item) == [[(0, 2), (2, 4)], [(1, 3), (3, 5)]]
+
+
+def test_faults_that_do_not_fit_are_counted_and_the_collapse_is_still_marked(facts: dict[str, Any]) -> None:
+    crowd = [
+        {"id": f"f{k}", "kind": "crash", "what": "crash", "start_s": 100.0 + k, "end_s": 1100.0, "detected_s": 120.0}
+        for k in range(40)
+    ]
+    story = panel(timeline(facts | {"faults": crowd}), "story")
+    shown = texts(story)
+    assert f"and {40 - shown.count('crash')} more faults" in shown
+    assert "collapse 09:05" in shown
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.03, 3.0, [0.05, 0.1, 0.2, 0.5, 1.0, 2.0]),
+        (0.12, 0.24, [0.2]),
+        (0.0001, 20.0, [0.0001, 0.001, 0.01, 0.1, 1.0, 10.0]),
+    ],
+)
+def test_ticks_of_latency_are_round_and_few(low: float, high: float, ticks: list[float]) -> None:
+    assert _log_ticks(low, high) == pytest.approx(ticks)
