@@ -99,7 +99,8 @@ class Judgement:
 def rule_states(bounds: Mapping[str, Comparison], windows: Windows) -> dict[str, States]:
     """The state of every window by each bound (`success`, `latency_p99` ...): (W,) each.
 
-    A window whose unresolved requests could turn it either way is unjudged (J2); an empty one holds.
+    A window whose unresolved requests could turn it either way is unjudged (J2); an empty one holds: its share is 1
+    and its latency 0.
     """
     judged = windows.succeeded + windows.failed + windows.unresolved
     states: dict[str, States] = {}
@@ -111,7 +112,7 @@ def rule_states(bounds: Mapping[str, Comparison], windows: Windows) -> dict[str,
             best, worst = windows.latency_ns[PERMILLES[name.removeprefix("latency_")]]
         state = np.full(len(judged), State.UNJUDGED, np.int8)
         state[~_holds(bound, best)] = State.BROKEN
-        state[_holds(bound, worst) | (judged == 0)] = State.HELD
+        state[_holds(bound, worst)] = State.HELD
         states[name] = state
     return states
 

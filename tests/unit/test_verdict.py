@@ -129,6 +129,20 @@ def test_a_fault_to_the_end_of_the_run_is_lasting() -> None:
     assert verdict(judged((), endless, run_s=160)) == "no-impact"
 
 
+def test_a_fault_as_long_as_recover_within_is_not_lasting() -> None:
+    assert [one.t_ns // SECOND_NS for one in judged((), fault(100, 160)).deadlines] == [220]
+    assert [one.t_ns // SECOND_NS for one in judged((), fault(100, 161)).deadlines] == [160, 221]
+
+
+def test_excused_from_the_lead_to_the_deadline_itself() -> None:
+    def excused(judgement: Judgement) -> list[int]:
+        return (np.flatnonzero(judgement.excused) + 30).tolist()  # the first window ends at 30
+
+    assert excused(judged((), SHORT, lead_s=1.0)) == [*range(100, 190)]
+    assert excused(judged((), LASTING, lead_s=1.0)) == [*range(100, 160), *range(200, 260)]
+    assert excused(judged(())) == []
+
+
 def test_a_run_that_ends_before_a_deadline_is_undecided_unless_it_failed_already() -> None:
     assert verdict(judged((), SHORT, run_s=189)) == "undecided"
     assert verdict(judged(range(100, 189), SHORT, run_s=189)) == "undecided"
