@@ -60,7 +60,7 @@ def command(
     memory: int | None,
     no_replays: bool,
 ) -> ExitCode:
-    r"""Replay the scenario in FILE once, request by request, and judge it.
+    """Replay the scenario in FILE once, request by request, and judge it.
 
     Prints the card of the run and leaves timeline.svg and result.json in a folder. Exits 0 whatever the verdict,
     unless --strict.
@@ -68,7 +68,7 @@ def command(
     \b
       azsim run scenarios/zone_loss_retry_storm.yaml
       azsim run FILE --set traffic.shoppers.retry=none --seed 7
-    """
+    """  # noqa: D301 - \b is the backspace by which click keeps lines as they are
     from azsim.scenario import load
 
     scenario = load(file, changes)

@@ -12,14 +12,14 @@ from azsim.cli.terminal import put
 
 @click.command()
 def command() -> ExitCode:
-    r"""Print the JSON Schema of scenario files.
+    """Print the JSON Schema of scenario files.
 
     An editor that knows YAML schemas checks and completes scenarios with it:
 
     \b
       azsim schema > azsim.schema.json
       # yaml-language-server: $schema=azsim.schema.json      (first line of a scenario)
-    """
+    """  # noqa: D301 - \b is the backspace by which click keeps lines as they are
     from azsim.scenario.json_schema import json_schema
 
     put(json.dumps(json_schema(), indent=2) + "\n")

@@ -42,6 +42,7 @@ def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "HEAVY [] 0"
     assert done.stdout.startswith("Usage: azsim")
+    assert "\\b" not in done.stdout
 
 
 def test_help_lists_every_verb_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
