@@ -172,6 +172,9 @@ def test_a_break_belongs_to_the_fault_that_began_it() -> None:
     spike = fault(155, 157, "spike")  # deadline 217
     # A spike just before the deadline of the loss (160): gone in time, the loss is not to blame.
     assert verdict(judged(range(156, 190), fault(100, None), spike)) == "degraded"
+    # It may begin with requests that were under way when the spike came (J8).
+    assert verdict(judged(range(154, 190), fault(100, None), spike)) == "degraded"
+    assert verdict(judged(range(153, 190), fault(100, None), spike)) == "collapse"
     # It never ends: the spike's deadline sees it.
     down = judged(range(156, 300), fault(100, None), spike)
     assert [(one.fault, one.t_ns // SECOND_NS) for one in down.broken] == [("spike", 217)]
