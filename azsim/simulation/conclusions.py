@@ -135,7 +135,7 @@ class _Teller:
         after_s = told["detected_s"] - told["start_s"]
         many = len(fault.instances)
         which = f"the first of {many} instances" if many > 1 else "the instance"
-        others = f"; {gone} are out before it ends" if many > 1 else ""
+        others = f"; {'all' if gone == many else gone} out before it ends" if many > 1 else ""
         return told["detected_s"], "detected", f"{which} out of rotation after {_time(after_s)}{others}"
 
     def recoveries(self) -> Iterator[Said]:
@@ -230,7 +230,7 @@ class _Teller:
         """A level that held with little to spare."""
         least = self.facts["headroom"]
         held = self.facts["verdict"] in ("no-impact", "improved", "degraded")
-        if held and least["min"] is not None and least["min"] < NEAR_MISS:
+        if held and least["min"] is not None and least["min"] < NEAR_MISS and not self.broken_at(least["at_s"] - 1):
             spare = f"only {_percent(least['min'])} of {least['service']}'s capacity to spare"
             over = f"{1 - least['min']:.1f} times the work that {least['service']} can do arrives"
             yield float(least["at_s"]), "dig-deeper", f"near miss: {spare if least['min'] > 0 else over}"
