@@ -82,7 +82,18 @@ def part(function: F) -> F:
 
     Whole numbers are passed as int64 whatever field they come from: one version of each part, not one a caller.
     """
-    dispatcher = numba.njit(function, nogil=True, error_model="numpy", pipeline_class=_PartCompiler)
+    return _part(function, forceinline=False)
+
+
+def hot(function: F) -> F:
+    """A part that stands on the path of every request: its code goes into its callers."""
+    return _part(function, forceinline=True)
+
+
+def _part(function: F, forceinline: bool) -> F:
+    dispatcher = numba.njit(
+        function, nogil=True, error_model="numpy", forceinline=forceinline, pipeline_class=_PartCompiler
+    )
     template_for = dispatcher.get_call_template
 
     def get_call_template(args: Any, kws: Any) -> Any:
@@ -116,7 +127,7 @@ class _PoolModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, pool, ir.IntType(64))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def memory(typingctx: Any, address: Any, dtype: Any) -> Any:
     """The pool of items of `dtype` (a numpy dtype known to the compiler) that starts at an address.
 
@@ -139,7 +150,7 @@ def _item_pointer(context: Any, builder: Any, pool: Any, address: Any, index: An
     return builder.inttoptr(builder.add(address, offset), pointer)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _item(typingctx: Any, pool: Any, index: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _item_pointer(context, builder, pool, args[0], args[1])
@@ -148,7 +159,7 @@ def _item(typingctx: Any, pool: Any, index: Any) -> Any:
     return pool.dtype(pool, types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _put_item(typingctx: Any, pool: Any, index: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.store(args[2], _item_pointer(context, builder, pool, args[0], args[1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from azsim.base.jit import part
+from azsim.base.jit import hot, part
 from azsim.base.seeds import CHOICE, SECOND_CHOICE, ZONE, key_hash
 from azsim.dataplane.codes import INFINITE
 from azsim.dataplane.state import (
@@ -98,8 +98,7 @@ def _least_outstanding(a: Any, first: int, count: int, excluded: int, request: i
 
 
 @part
-def choose(a: Any, s: int, place: int, same_zone: int, excluded: int, request: int, path: int, tag: int) -> int:
-    """The instance that gets a dispatch, NONE if there is none."""
+def _choose(a: Any, s: int, place: int, same_zone: int, excluded: int, request: int, path: int, tag: int) -> int:
     service = services_of(a)[s]
     shelves = shelves_of(a)
     targets = targets_of(a)
@@ -162,3 +161,20 @@ def choose(a: Any, s: int, place: int, same_zone: int, excluded: int, request: i
     i = np_int(targets[first + k])
     j = np_int(targets[first + m])
     return j if instances[j].outstanding < instances[i].outstanding else i
+
+
+@hot
+def choose(a: Any, s: int, place: int, same_zone: int, excluded: int, request: int, path: int, tag: int) -> int:
+    """The instance that gets a dispatch, NONE if there is none."""
+    service = services_of(a)[s]
+    whole = service.cross_zone == 1 and (same_zone == 0 or place == a.zones)
+    if whole and service.algorithm == ROUND_ROBIN and service.position >= 0 and excluded < 0:
+        # The common case, without detours: the turn goes to the next on the list.
+        k = service.position + 1
+        if k >= service.targets_count:
+            k = 0
+        i = np_int(targets_of(a)[service.targets_first + k])
+        service.position = k
+        service.last = i
+        return i
+    return _choose(a, s, place, same_zone, excluded, request, path, tag)

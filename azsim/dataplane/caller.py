@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from azsim.base.jit import part
+from azsim.base.jit import hot, part
 from azsim.base.seeds import CLIENT, JITTER, PATH, PLACE, key_hash
+from azsim.dataplane.arrivals import find_first_arrival, plan_arrivals
 from azsim.dataplane.balancer import choose
 from azsim.dataplane.codes import INFINITE, OUTCOMES, Kind, Outcome
 from azsim.dataplane.layout import (
@@ -23,15 +24,16 @@ from azsim.dataplane.layout import (
     SUCCEEDED,
     TIMEOUTS,
 )
-from azsim.dataplane.queues import schedule
+from azsim.dataplane.queues import schedule, schedule_here
 from azsim.dataplane.state import (
     BACKING_OFF,
+    BATCH,
     IN_NETWORK,
-    LISTED,
     NO_TIMER,
     NONE,
     SCHEDULED,
     WAITING,
+    arrivals_of,
     calls_of,
     cuts_of,
     delays_of,
@@ -44,16 +46,14 @@ from azsim.dataplane.state import (
     latency_rows_of,
     new_call,
     new_job,
-    np_int,
     places_of,
     population_rows_of,
     populations_of,
-    segments_of,
     service_rows_of,
     services_of,
     tokens_of,
 )
-from azsim.policy.arrivals import increment, integral, time_to
+from azsim.dataplane.timeouts import drop_timer, list_timeout
 from azsim.policy.distributions import index_below
 from azsim.policy.histogram import BINS, bin_of
 from azsim.policy.retry import AT_ONCE, NO_JITTER, backoff
@@ -72,172 +72,7 @@ _BACKOFF_END = int(Kind.BACKOFF_END)
 _DELIVERY = int(Kind.DELIVERY)
 
 
-# --- timeouts of constant length: a list per hop, in order ---------------------------------------------------------
-
-
-@part
-def _timeout_before(a: Any, c: int, d: int) -> bool:
-    """Whether call c's timeout comes before d's."""
-    calls = calls_of(a)
-    x = calls[c]
-    y = calls[d]
-    if x.expiry_ns != y.expiry_ns:
-        return x.expiry_ns < y.expiry_ns
-    if x.request != y.request:
-        return x.request < y.request
-    if x.path != y.path:
-        return x.path < y.path
-    return x.tag < y.tag
-
-
-@part
-def find_first_timeout(a: Any) -> None:
-    """Set timeout_ns and timeout_hop from the heads of the lists."""
-    hops = hops_of(a)
-    calls = calls_of(a)
-    best = INFINITE
-    hop = NONE
-    for h in range(a.hops_length):
-        c = hops[h].head
-        if c < 0:
-            continue
-        t_ns = calls[c].expiry_ns
-        if t_ns < best or (t_ns == best and _timeout_before(a, c, hops[hop].head)):
-            best = t_ns
-            hop = h
-    a.timeout_ns = best
-    a.timeout_hop = hop
-
-
-@part
-def _list_timeout(a: Any, c: int) -> None:
-    calls = calls_of(a)
-    call = calls[c]
-    h = call.hop
-    hop = hops_of(a)[h]
-    call.timer = LISTED
-    before = hop.tail
-    # Sends come in the order of time; those of one instant may not come in the order of keys.
-    while before >= 0 and calls[before].expiry_ns == call.expiry_ns and _timeout_before(a, c, before):
-        before = calls[before].previous
-    call.previous = before
-    if before >= 0:
-        call.next = calls[before].next
-        calls[before].next = c
-    else:
-        call.next = hop.head
-        hop.head = c
-    if call.next >= 0:
-        calls[call.next].previous = c
-    else:
-        hop.tail = c
-    if before < 0 and call.expiry_ns <= a.timeout_ns:
-        find_first_timeout(a)
-
-
-@part
-def drop_timer(a: Any, c: int) -> None:
-    """A call's timeout no longer matters. (One in the queue stays there and finds that out.)"""
-    calls = calls_of(a)
-    call = calls[c]
-    if call.timer == LISTED:
-        hop = hops_of(a)[call.hop]
-        if call.next >= 0:
-            calls[call.next].previous = call.previous
-        else:
-            hop.tail = call.previous
-        if call.previous >= 0:
-            calls[call.previous].next = call.next
-        else:
-            hop.head = call.next
-            if a.timeout_hop == call.hop:
-                find_first_timeout(a)
-    call.timer = NO_TIMER
-
-
-# --- arrivals ------------------------------------------------------------------------------------------------------
-
-
-@part
-def _rate_at(a: Any, p: int, segment: int, t_ns: int) -> float:
-    """A population's rate at t_ns by one of its segments, in units per ns."""
-    population = populations_of(a)[p]
-    s = segments_of(a)[population.segments_first + segment]
-    return (s.rate + s.slope * float(t_ns - s.start_ns)) * population.factor
-
-
-@part
-def _slope(a: Any, p: int, segment: int) -> float:
-    population = populations_of(a)[p]
-    return segments_of(a)[population.segments_first + segment].slope * population.factor
-
-
-@part
-def _segment_end(a: Any, p: int, segment: int) -> int:
-    population = populations_of(a)[p]
-    if segment + 1 < population.segments_count:
-        return segments_of(a)[population.segments_first + segment + 1].start_ns
-    return INFINITE
-
-
-@part
-def rebase(a: Any, p: int) -> None:
-    """Bring a population's breakpoint to now, by way of the segments' ends that have passed (O5, D20)."""
-    population = populations_of(a)[p]
-    _pass_segments(a, p)
-    if population.base_ns < a.now_ns:
-        rate = _rate_at(a, p, population.segment, population.base_ns)
-        elapsed = a.now_ns - population.base_ns
-        population.base_units += integral(elapsed, rate, _slope(a, p, population.segment))
-        population.base_ns = a.now_ns
-
-
-@part
-def _pass_segments(a: Any, p: int) -> None:
-    """Move a population's breakpoint over the ends of segments up to now."""
-    population = populations_of(a)[p]
-    end_ns = _segment_end(a, p, population.segment)
-    while end_ns <= a.now_ns:
-        rate = _rate_at(a, p, population.segment, population.base_ns)
-        population.base_units += integral(end_ns - population.base_ns, rate, _slope(a, p, population.segment))
-        population.base_ns = end_ns
-        population.segment += 1
-        end_ns = _segment_end(a, p, population.segment)
-
-
-@part
-def plan_arrival(a: Any, p: int) -> None:
-    """Set the time of a population's next arrival from its threshold (O5, D20)."""
-    populations = populations_of(a)
-    population = populations[p]
-    if population.segments_count > 1:
-        _pass_segments(a, p)
-    segment = np_int(population.segment)
-    base_ns = np_int(population.base_ns)
-    units = population.threshold - population.base_units
-    while True:
-        rate = _rate_at(a, p, segment, base_ns)
-        slope = _slope(a, p, segment)
-        end_ns = _segment_end(a, p, segment)
-        wait = time_to(units, rate, slope)
-        if wait <= end_ns - base_ns and wait < INFINITE:
-            population.next_ns = max(base_ns + wait, a.now_ns)
-            break
-        if end_ns >= INFINITE:
-            population.next_ns = INFINITE
-            break
-        units -= integral(end_ns - base_ns, rate, slope)
-        base_ns = end_ns
-        segment += 1
-    first = 0
-    for q in range(1, a.populations_length):
-        if populations[q].next_ns < populations[first].next_ns:
-            first = q
-    a.arrival_population = first
-    a.arrival_ns = populations[first].next_ns
-
-
-@part
+@hot
 def request_arrives(a: Any) -> None:
     """D3."""
     p = a.arrival_population
@@ -268,8 +103,15 @@ def request_arrives(a: Any) -> None:
     population_rows_of(a)[(a.row * a.populations_length + p) * POPULATION_COLUMNS + OFFERED] += 1
     population.in_flight += 1
     population.next_request = request + 1
-    population.threshold += increment(a.key, request + 1)
-    plan_arrival(a, p)
+    upcoming = population.upcoming
+    arrivals = arrivals_of(a)
+    population.threshold = arrivals[p * BATCH + upcoming].threshold
+    if upcoming + 1 < population.batched:
+        population.upcoming = upcoming + 1
+        population.next_ns = arrivals[p * BATCH + upcoming + 1].t_ns
+        find_first_arrival(a)
+    else:
+        plan_arrivals(a, p)
     _begin(a, c, number)
 
 
@@ -291,7 +133,7 @@ def start_child(a: Any, j: int) -> None:
     call.tag = 0
     call.hop = h
     call.place = instances_of(a)[i].zone
-    job.child = c
+    job.next = c
     job.calls_made += 1
     _begin(a, c, i - service.instances_first)
 
@@ -351,13 +193,13 @@ def send(a: Any, c: int) -> None:
     if call.expiry_ns >= INFINITE:
         return
     if call.expiry_ns == full:
-        _list_timeout(a, c)
+        list_timeout(a, c)
     else:
         call.timer = SCHEDULED
         schedule(a, call.expiry_ns, _KIND_TIMEOUT, call.request, call.path, call.tag, c, call.generation, 0)
 
 
-@part
+@hot
 def dispatch(a: Any, c: int, excluded: int) -> bool:
     """Send the current attempt to a target (D5); False if there is none."""
     call = calls_of(a)[c]
@@ -370,7 +212,7 @@ def dispatch(a: Any, c: int, excluded: int) -> bool:
     return True
 
 
-@part
+@hot
 def dispatch_to(a: Any, c: int, i: int) -> None:
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
@@ -403,20 +245,21 @@ def dispatch_to(a: Any, c: int, i: int) -> None:
     job = jobs_of(a)[j]
     job.request = call.request
     job.path = call.path
-    job.expiry_ns = call.expiry_ns
-    job.cpu = 0
+    job.expiry_or_joined = call.expiry_ns
+    job.finish_or_cpu = 0
     job.tag = call.tag
     job.call = c
     job.call_generation = call.generation
     job.instance = i
-    job.child = NONE
+    job.next = NONE
     job.place = call.place
     job.calls_made = 0
     job.state = IN_NETWORK
     job.outcome = _OK
+    call.delay_ns = delay
     call.job = j
     call.job_generation = job.generation
-    schedule(a, t_ns + delay, _DELIVERY, job.request, job.path, job.tag, j, job.generation, 0)
+    schedule_here(a, t_ns + delay, _DELIVERY, job.request, job.path, job.tag, j, job.generation, 0)
 
 
 @part
@@ -462,10 +305,9 @@ def timed_out(a: Any, c: int) -> None:
             instance = instances_of(a)[job.instance]
             link = call.place * (a.zones + 1) + instance.zone
             if cuts_of(a)[link] == 0:
-                delay = delays_of(a)[link] + instance.latency_ns
                 schedule(
                     a,
-                    a.now_ns + delay,
+                    a.now_ns + call.delay_ns,
                     _CANCEL,
                     job.request,
                     job.path,
@@ -496,7 +338,7 @@ def redispatches(a: Any, c: int, outcome: int) -> bool:
     return True
 
 
-@part
+@hot
 def succeeded(a: Any, c: int) -> None:
     """D14."""
     call = calls_of(a)[c]

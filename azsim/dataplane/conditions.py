@@ -1,4 +1,4 @@
-"""What the control plane changes in the kernel: states, stress, views, rates, resets (D17, D19, D20, D22), and the cut."""
+"""What control changes in the kernel: states, stress, views, rates, resets (D17, D19, D20, D22), and the cut."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from azsim.base.jit import part
+from azsim.dataplane.arrivals import plan_arrivals, rebase
 from azsim.dataplane.balancer import list_targets
-from azsim.dataplane.caller import drop_timer, failed, find_first_timeout, give_up, let_go, plan_arrival, rebase
+from azsim.dataplane.caller import failed, give_up, let_go
 from azsim.dataplane.codes import OUTCOMES, InstanceState, Kind, Outcome
 from azsim.dataplane.instance import answer, arrive, unbacklog, waste
 from azsim.dataplane.layout import (
@@ -44,6 +45,7 @@ from azsim.dataplane.state import (
     tokens_of,
     zone_rows_of,
 )
+from azsim.dataplane.timeouts import drop_timer, find_first_timeout
 from azsim.policy.cpu import application_cores, virtual_progress
 
 _UP = int(InstanceState.UP)
@@ -87,7 +89,10 @@ def _clear_cpu(a: Any, i: int, shared: Any) -> None:
     for j in range(a.fresh_job):
         job = jobs[j]
         if job.state == ON_CPU and job.instance == i:
-            job.cpu += instance.clock - job.joined if shared is not None else (a.now_ns - job.joined) * 1024
+            if shared is not None:
+                job.finish_or_cpu = instance.clock - job.expiry_or_joined
+            else:
+                job.finish_or_cpu = (a.now_ns - job.expiry_or_joined) * 1024
     instance.on_cpu = 0
 
 
@@ -121,8 +126,8 @@ def _empty(a: Any, i: int, shared: Any, answered: bool) -> None:
         if job.instance != i or job.state == FREE or job.state == IN_NETWORK or job.state == ANSWERED:
             continue
         if job.state == CALLING:
-            give_up(a, job.child)
-            job.child = NONE
+            give_up(a, job.next)
+            job.next = NONE
         if answered:
             answer(a, j, _RESET)
         else:
@@ -142,7 +147,7 @@ def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, ca
     before = instance.state
     if before == state:
         return
-    if state == _DEAD or state == _CRASHED:
+    if state == _DEAD or state == _CRASHED:  # noqa: SIM109 - compiled: two tests, not a search
         _empty(a, i, shared, state == _CRASHED)
     instance.state = state
     instance.backlog_places = backlog
@@ -187,7 +192,7 @@ def set_rate_factor(a: Any, p: int, factor: float) -> None:
     if population.factor != factor:
         rebase(a, p)
         population.factor = factor
-        plan_arrival(a, p)
+        plan_arrivals(a, p)
 
 
 @part

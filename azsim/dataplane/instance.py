@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from azsim.base.jit import part
+from azsim.base.jit import hot, part
 from azsim.base.seeds import ERROR, key_hash
 from azsim.dataplane.caller import attempt_failed, give_up, lose, redispatches, start_child, succeeded
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED
 from azsim.dataplane.probes import probe_answered
-from azsim.dataplane.queues import new_node, schedule
+from azsim.dataplane.queues import new_node, schedule_here
 from azsim.dataplane.shared_cpu import join_cpu, leave_cpu
 from azsim.dataplane.state import (
     ANSWERED,
@@ -59,15 +59,15 @@ def count(a: Any, s: int, column: int, amount: int) -> None:
 def waste(a: Any, j: int) -> None:
     """A job ends without use to anyone (D21)."""
     job = jobs_of(a)[j]
-    if job.cpu > 0:
-        count(a, instances_of(a)[job.instance].service, WASTED, job.cpu)
+    if job.finish_or_cpu > 0:
+        count(a, instances_of(a)[job.instance].service, WASTED, job.finish_or_cpu)
     free_job(a, j)
 
 
 # --- in ------------------------------------------------------------------------------------------------------------
 
 
-@part
+@hot
 def deliver(a: Any, j: int, shared: Any, calls: Any) -> None:
     """A job reaches its instance (D7)."""
     job = jobs_of(a)[j]
@@ -115,7 +115,7 @@ def _append(a: Any, j: int) -> None:
     instance.backlogged += 1
 
 
-@part
+@hot
 def arrive(a: Any, j: int, shared: Any, calls: Any) -> None:
     """At a running instance: a probe may be answered from the side, all else is admitted (D8, D18)."""
     job = jobs_of(a)[j]
@@ -205,7 +205,7 @@ def fails(a: Any, j: int) -> bool:
 # --- work ----------------------------------------------------------------------------------------------------------
 
 
-@part
+@hot
 def start(a: Any, j: int, shared: Any) -> None:
     """A job takes a slot (D9)."""
     job = jobs_of(a)[j]
@@ -237,11 +237,11 @@ def start(a: Any, j: int, shared: Any) -> None:
         instance.cpu += instance.on_cpu * (t_ns - instance.clock_ns) * 1024
         instance.clock_ns = t_ns
         instance.on_cpu += 1
-        job.joined = t_ns
-        schedule(a, t_ns + work, _COMPLETION, job.request, job.path, job.tag, j, job.generation, 0)
+        job.expiry_or_joined = t_ns
+        schedule_here(a, t_ns + work, _COMPLETION, job.request, job.path, job.tag, j, job.generation, 0)
 
 
-@part
+@hot
 def off_cpu(a: Any, j: int, completed: int, shared: Any) -> None:
     """A job leaves the CPU; its core time is noted."""
     job = jobs_of(a)[j]
@@ -254,10 +254,10 @@ def off_cpu(a: Any, j: int, completed: int, shared: Any) -> None:
         instance.cpu += instance.on_cpu * (t_ns - instance.clock_ns) * 1024
         instance.clock_ns = t_ns
         instance.on_cpu -= 1
-        job.cpu += (t_ns - job.joined) * 1024
+        job.finish_or_cpu = (t_ns - job.expiry_or_joined) * 1024
 
 
-@part
+@hot
 def complete(a: Any, j: int, shared: Any, calls: Any) -> None:
     """A job's work is done (D10)."""
     off_cpu(a, j, 1, shared)
@@ -285,13 +285,13 @@ def child_ended(a: Any, shared: Any) -> None:
     j = a.ended_job
     a.ended_job = NONE
     job = jobs_of(a)[j]
-    job.child = NONE
+    job.next = NONE
     if a.ended_well == 0:
         job.outcome = _ERROR
     go_on(a, j, shared)
 
 
-@part
+@hot
 def finish(a: Any, j: int, outcome: int, shared: Any) -> None:
     """A job frees its slot, the next one starts, the answer is sent (D10)."""
     i = jobs_of(a)[j].instance
@@ -300,14 +300,14 @@ def finish(a: Any, j: int, outcome: int, shared: Any) -> None:
     answer(a, j, outcome)
 
 
-@part
+@hot
 def start_waiting(a: Any, i: int, shared: Any) -> None:
     """Give free slots to those who wait, passing over the expired where the instance does so (R7)."""
     instance = instances_of(a)[i]
     while instance.busy < instance.slots and instance.head >= 0:
         j = instance.head
         unqueue(a, j)
-        if instance.drop_expired == 1 and jobs_of(a)[j].expiry_ns <= a.now_ns:
+        if instance.drop_expired == 1 and jobs_of(a)[j].expiry_or_joined <= a.now_ns:
             count(a, instance.service, DROPPED, 1)
             free_job(a, j)
         else:
@@ -317,24 +317,24 @@ def start_waiting(a: Any, i: int, shared: Any) -> None:
 # --- out -----------------------------------------------------------------------------------------------------------
 
 
-@part
+@hot
 def answer(a: Any, j: int, outcome: int) -> None:
     """Send a job's answer (D11)."""
     job = jobs_of(a)[j]
     job.outcome = outcome
     job.state = ANSWERED
     instance = instances_of(a)[job.instance]
-    if outcome != _OK and job.cpu > 0:
-        count(a, instance.service, WASTED, job.cpu)
-        job.cpu = 0
+    if outcome != _OK and job.finish_or_cpu > 0:
+        count(a, instance.service, WASTED, job.finish_or_cpu)
+        job.finish_or_cpu = 0
     link = job.place * (a.zones + 1) + instance.zone
     if cuts_of(a)[link] > 0:
         waste(a, j)
         return
-    schedule(a, a.now_ns + delays_of(a)[link], _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0)
+    schedule_here(a, a.now_ns + delays_of(a)[link], _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0)
 
 
-@part
+@hot
 def respond(a: Any, j: int, calls: Any) -> None:
     """An answer arrives (D12)."""
     job = jobs_of(a)[j]
@@ -356,8 +356,8 @@ def respond(a: Any, j: int, calls: Any) -> None:
         return
     outcome = job.outcome
     if outcome == _OK:
-        if job.cpu > 0:
-            count(a, instance.service, USEFUL, job.cpu)
+        if job.finish_or_cpu > 0:
+            count(a, instance.service, USEFUL, job.finish_or_cpu)
         instance.outstanding -= 1
         call.target = NONE
         free_job(a, j)
@@ -426,7 +426,7 @@ def cancel(a: Any, j: int, shared: Any, calls: Any) -> None:
         if job.state == ON_CPU:
             off_cpu(a, j, 0, shared)
         elif calls is not None:
-            give_up(a, job.child)
+            give_up(a, job.next)
         instance.busy -= 1
         waste(a, j)
         start_waiting(a, i, shared)

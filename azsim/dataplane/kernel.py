@@ -11,7 +11,7 @@ from azsim.dataplane import layout, loop
 from azsim.dataplane.codes import INFINITE, OUTCOMES, InstanceState, Reason
 from azsim.dataplane.layout import Plan, Recording
 from azsim.dataplane.protocol import Notice
-from azsim.dataplane.state import ACTED, BUCKETS, CALLING, ENTRY, FREE, NONE, ON_CPU, POOLS, STATE, WAITING
+from azsim.dataplane.state import ACTED, BATCH, BUCKETS, CALLING, ENTRY, FREE, NONE, ON_CPU, POOLS, STATE, WAITING
 from azsim.policy.cpu import virtual_progress
 from azsim.policy.histogram import BINS
 
@@ -31,6 +31,30 @@ def _ns_shift(plan: Plan) -> int:
     return int(np.clip(np.log2(max(1.0, spacing)), 7, 20))
 
 
+class _Memory:
+    """A pool's memory: it starts at a cache line, so that a record of 64 bytes lies in one, and grows in place."""
+
+    def __init__(self, length: int, dtype: Any) -> None:
+        self._dtype = np.dtype(dtype)
+        self._bytes = np.zeros(length * self._dtype.itemsize + 64, np.uint8)
+        self._start = -self._bytes.ctypes.data % 64
+        self._length = length
+
+    def items(self) -> Any:
+        """The pool as an array; void after the next `grow`."""
+        return self._bytes[self._start : self._start + self._length * self._dtype.itemsize].view(self._dtype)
+
+    def grow(self, length: int) -> None:
+        """Make room for `length` items, the new ones zero. The allocator moves pages, not bytes, where it can."""
+        used = self._length * self._dtype.itemsize
+        self._bytes.resize(length * self._dtype.itemsize + 64, refcheck=False)
+        start = -self._bytes.ctypes.data % 64
+        if start != self._start:
+            self._bytes[start : start + used] = self._bytes[self._start : self._start + used].copy()
+            self._bytes[start + used :] = 0
+        self._start, self._length = start, length
+
+
 class Kernel:
     """The compiled data plane. `memory_limit_bytes` bounds its pools and series; None: no bound."""
 
@@ -48,8 +72,10 @@ class Kernel:
         mark = 1 if variant == "full" else None
         self._marks = (mark, mark)
         self._record = np.zeros(1, STATE)
+        self._memory: dict[str, _Memory] = {}
         self._pools: dict[str, Any] = {}
         self._rows = 0
+        self._starts = np.zeros(0, np.int64)
         self._notices: list[Notice] = []
         self._build()
 
@@ -67,6 +93,7 @@ class Kernel:
             "instances": i,
             "targets": i,
             "cuts": places * places,
+            "arrivals": p * BATCH,
             "tokens": plan.buckets,
             "calls": 1024,
             "jobs": 1024,
@@ -88,10 +115,10 @@ class Kernel:
             "delays": plan.delay_ns.reshape(-1),
         }
         for name, (dtype, _) in POOLS.items():
+            self._memory[name] = _Memory(len(given[name]) if name in given else lengths.get(name, 0), dtype)
+            self._pools[name] = self._memory[name].items()
             if name in given:
-                self._pools[name] = np.ascontiguousarray(given[name], dtype)
-            else:
-                self._pools[name] = np.zeros(lengths.get(name, 0), dtype)
+                self._pools[name][:] = given[name]
         for name in ("populations", "hops", "services", "instances"):
             for field in getattr(plan, name).dtype.names:
                 self._pools[name][field] = getattr(plan, name)[field]
@@ -144,8 +171,8 @@ class Kernel:
         self._record[0][f"{name}_length"] = pool.size
 
     def _resize(self, name: str, length: int) -> None:
-        # In place where the allocator can: no second copy of a large pool.
-        self._pools[name].resize(length, refcheck=False)
+        self._memory[name].grow(length)
+        self._pools[name] = self._memory[name].items()
         self._point(name)
 
     def _bound(self, more: int) -> None:
@@ -159,7 +186,8 @@ class Kernel:
             filled = ", ".join(f"{held[n]:,} {what}" for n, what in _GROWING.items())
             raise LimitError(
                 f"the simulation needs more than its memory limit of {self._limit / 2**20:.0f} MiB at "
-                f"{self.now_ns / 1e9:.3f} s of simulated time (largest: {worst}, {used[worst] / 2**20:.0f} MiB; held: {filled}). "
+                f"{self.now_ns / 1e9:.3f} s of simulated time (largest: {worst}, {used[worst] / 2**20:.0f} MiB; "
+                f"held: {filled}). "
                 "Bound the queues (queue: 1000), add a deadline, or give a larger --memory"
             )
 
@@ -177,7 +205,7 @@ class Kernel:
         for name, width in widths.items():
             self._resize(name, rows * width)
         starts = np.zeros(rows, np.int64)
-        starts[: self._rows] = self._starts[: self._rows] if self._rows else 0
+        starts[: self._rows] = self._starts
         self._starts = starts
         self._rows = rows
 
@@ -192,7 +220,7 @@ class Kernel:
             left = int(a[f"{name}_left"])
             if left < spare:
                 before = len(self._pools[name])
-                length = max(before + before // 2, before + spare)
+                length = max(2 * before, before + spare)
                 self._bound((length - before) * (self._pools[name].itemsize + 2 * ENTRY.itemsize * (name == "nodes")))
                 self._resize(name, length)
                 a[f"{name}_left"] += length - before
@@ -327,16 +355,16 @@ class Kernel:
         """Core time spent on jobs that are still there, 2^-10 ns."""
         jobs = self._pools["jobs"][: int(self._record["fresh_job"][0])]
         jobs = jobs[jobs["state"] != FREE]
-        total = int(jobs["cpu"].sum())
+        total = int(jobs["finish_or_cpu"][jobs["state"] != ON_CPU].sum())
         for job in jobs[jobs["state"] == ON_CPU]:
             instance = self._pools["instances"][job["instance"]]
             if self.variant == "full":
                 clock = int(instance["clock"]) + virtual_progress(
                     int(self._record["now_ns"][0]) - int(instance["clock_ns"]), float(instance["rate"])
                 )
-                total += clock - int(job["joined"])
+                total += clock - int(job["expiry_or_joined"])
             else:
-                total += (int(self._record["now_ns"][0]) - int(job["joined"])) * 1024
+                total += (int(self._record["now_ns"][0]) - int(job["expiry_or_joined"])) * 1024
         return total
 
     def check(self) -> None:

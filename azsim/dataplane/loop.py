@@ -2,23 +2,22 @@
 
 `advance` takes the next event from four sources - the next arrival, the first timeout, the first completion of a shared
 CPU, the event queue - by time and, at one instant, by key (O1); and lets it happen. Two variants are compiled: `lean`
-(every job has a core of its own and no service calls another) and `full`; the arguments `shared` and `calls` are None in
-the lean one, and the compiler drops what they guard.
+(every job has a core of its own and no service calls another) and `full`; the arguments `shared` and `calls` are None
+in the lean one, and the compiler drops what they guard.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from azsim.base.jit import compiled, part
+from azsim.base.jit import compiled, hot, part
 from azsim.base.seeds import PHASE, key_hash
 from azsim.dataplane import conditions, state
+from azsim.dataplane.arrivals import plan_arrivals
 from azsim.dataplane.balancer import list_targets
 from azsim.dataplane.caller import (
     attempt_failed,
-    drop_timer,
     let_go,
-    plan_arrival,
     redispatches,
     request_arrives,
     send,
@@ -41,9 +40,10 @@ from azsim.dataplane.state import (
     jobs_of,
     nodes_of,
     notices_of,
+    np_int,
     populations_of,
 )
-from azsim.policy.arrivals import increment
+from azsim.dataplane.timeouts import drop_timer
 from azsim.policy.distributions import unit
 
 _COMPLETION = int(Kind.COMPLETION)
@@ -62,13 +62,13 @@ _REACHED = int(Reason.REACHED)
 _NOTICE = int(Reason.NOTICE)
 _GROW = int(Reason.GROW)
 
-_ARRIVALS, _TIMEOUTS, _QUEUE, _COMPLETIONS = 0, 1, 2, 3
+_ARRIVALS, _TIMEOUTS, _QUEUE, _COMPLETIONS, _SLOT = range(5)
 
 # What one event may need of each pool at most.
 SPARE_CALLS, SPARE_JOBS, SPARE_NODES = 4, 4, 16
 
 
-@part
+@hot
 def _happen(
     a: Any,
     kind: int,
@@ -176,27 +176,14 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
         if a.slot_kind >= 0:
             if a.now_ns >= until_ns:
                 break
-            if t_ns > a.now_ns:
-                kind = a.slot_kind
-                a.slot_kind = NONE
-                _happen(
-                    a,
-                    kind,
-                    a.slot_request,
-                    a.slot_path,
-                    a.slot_tag,
-                    a.slot_subject,
-                    a.slot_generation,
-                    0,
-                    shared,
-                    calls,
-                )
-            else:
+            if t_ns == a.now_ns:
                 empty_slot(a)
                 continue
+            source = _SLOT
         else:
             if t_ns >= until_ns:
                 break
+            a.now_ns = t_ns
             ties = int(a.arrival_ns == t_ns) + int(a.timeout_ns == t_ns) + int(a.queue_ns == t_ns)
             if shared is not None:
                 ties += int(a.completion_ns == t_ns)
@@ -210,34 +197,44 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
                 source = _TIMEOUTS
             else:
                 source = _COMPLETIONS
-            a.now_ns = t_ns
-            if source == _QUEUE:
-                n = first_node(a)
-                node = nodes_of(a)[n]
-                kind = node.kind
-                request = node.request
-                path = node.path
-                tag = node.tag
-                subject = node.subject
-                generation = node.generation
-                dispatched = node.dispatched
-                take_node(a, n)
-                _happen(a, kind, request, path, tag, subject, generation, dispatched, shared, calls)
-            elif source == _ARRIVALS:
-                request_arrives(a)
-            elif source == _TIMEOUTS:
-                c = hops_of(a)[a.timeout_hop].head
-                if calls is not None:
-                    call = calls_of(a)[c]
-                    tag = (call.tag >> 4) << 4
-                    if is_parked(a, c, _TIMEOUT, call.request, call.path, tag, c, call.generation, 0):
-                        drop_timer(a, c)
-                    else:
-                        timed_out(a, c)
+        if source == _ARRIVALS:
+            request_arrives(a)
+        elif source == _TIMEOUTS:
+            c = hops_of(a)[a.timeout_hop].head
+            if calls is not None:
+                call = calls_of(a)[c]
+                tag = (call.tag >> 4) << 4
+                if is_parked(a, c, _TIMEOUT, call.request, call.path, tag, c, call.generation, 0):
+                    drop_timer(a, c)
                 else:
                     timed_out(a, c)
-            elif shared is not None:
+            else:
+                timed_out(a, c)
+        elif source == _COMPLETIONS:
+            if shared is not None:
                 complete(a, first_completion(a), shared, calls)
+        else:
+            if source == _SLOT:
+                kind = a.slot_kind
+                request = a.slot_request
+                path = a.slot_path
+                tag = a.slot_tag
+                subject = a.slot_subject
+                generation = a.slot_generation
+                dispatched = 0
+                a.slot_kind = NONE
+            else:
+                n = first_node(a)
+                node = nodes_of(a)[n]
+                kind = np_int(node.kind)
+                request = node.request
+                path = node.path
+                tag = np_int(node.tag)
+                subject = np_int(node.subject)
+                generation = np_int(node.generation)
+                dispatched = np_int(node.dispatched)
+                take_node(a, n)
+            _happen(a, kind, request, path, tag, subject, generation, dispatched, shared, calls)
         if calls is not None:
             while a.ended_job >= 0:
                 child_ended(a, shared)
@@ -286,11 +283,8 @@ def control(
 @part
 def _begin(a: Any) -> None:
     """First arrivals, first probes, first lists of targets."""
-    populations = populations_of(a)
     for p in range(a.populations_length):
-        population = populations[p]
-        population.threshold = increment(a.key, population.next_request)
-        plan_arrival(a, p)
+        plan_arrivals(a, p)
     for s in range(a.services_length):
         list_targets(a, s)
     instances = instances_of(a)

@@ -44,12 +44,12 @@ def send_probe(a: Any, i: int, tag: int) -> None:
     job = jobs_of(a)[j]
     job.request = request
     job.path = 0
-    job.expiry_ns = t_ns + service.probe_timeout_ns
-    job.cpu = 0
+    job.expiry_or_joined = t_ns + service.probe_timeout_ns
+    job.finish_or_cpu = 0
     job.tag = tag
     job.call = NONE
     job.instance = i
-    job.child = NONE
+    job.next = NONE
     job.place = a.zones
     job.calls_made = 0
     job.state = IN_NETWORK

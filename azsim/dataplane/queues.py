@@ -1,8 +1,8 @@
 """The event queue of the kernel: a wheel of unsorted buckets between two small heaps.
 
-Events up to the wheel's cursor lie in the `near` heap, in order; those within its horizon in buckets, unsorted until the
-cursor gets there; those beyond it in the `far` heap. With a bucket width near the spacing of events, putting and taking
-cost a few nanoseconds whatever the number of events. Full ties are settled by key (O1).
+Events up to the wheel's cursor lie in the `near` heap, in order; those within its horizon in buckets, unsorted until
+the cursor gets there; those beyond it in the `far` heap. With a bucket width near the spacing of events, putting and
+taking cost a few nanoseconds whatever the number of events. Full ties are settled by key (O1).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from azsim.base.jit import part
+from azsim.base.jit import float_bits, hot, part
 from azsim.dataplane.codes import INFINITE, RANKS
-from azsim.dataplane.state import BUCKETS, NONE, bits_of, far_of, near_of, nodes_of, wheel_of
+from azsim.dataplane.state import BUCKETS, NONE, bits_of, far_of, near_of, nodes_of, np_int, wheel_of
 
 _RANKS = RANKS
 _WORDS = BUCKETS // 64
@@ -47,10 +47,14 @@ def entry_before(a: Any, t_ns: int, n: int, other_t_ns: int, other: int) -> bool
     return key_before(x.kind, x.request, x.path, x.tag, y.kind, y.request, y.path, y.tag)
 
 
-@part
+@hot
 def heap_put(a: Any, heap: Any, count: int, t_ns: int, n: int) -> None:
     """Add to a heap that holds `count` entries."""
     i = count
+    if i == 0:
+        heap[0].t_ns = t_ns
+        heap[0].node = n
+        return
     while i > 0:
         above = (i - 1) >> 1
         if not entry_before(a, t_ns, n, heap[above].t_ns, heap[above].node):
@@ -66,6 +70,8 @@ def heap_put(a: Any, heap: Any, count: int, t_ns: int, n: int) -> None:
 def heap_take(a: Any, heap: Any, count: int) -> None:
     """Remove the first of a heap's `count` entries."""
     last = count - 1
+    if last == 0:
+        return
     t_ns = heap[last].t_ns
     n = heap[last].node
     i = 0
@@ -110,7 +116,7 @@ def free_node(a: Any, n: int) -> None:
 def _lowest_bit(word: Any) -> int:
     """Index of the lowest set bit of a non-zero word."""
     low = word & (~word + np.uint64(1))
-    return (np.float64(low).view(np.int64) >> 52) - 1023
+    return (float_bits(float(low)) >> 52) - 1023
 
 
 @part
@@ -127,7 +133,7 @@ def _next_bucket(a: Any) -> int:
     return a.cursor + 1 + ((slot - start) & (BUCKETS - 1))
 
 
-@part
+@hot
 def _refill(a: Any) -> None:
     """Move the cursor to the next bucket with nodes and these nodes into the near heap."""
     bucket = _next_bucket(a)
@@ -136,7 +142,7 @@ def _refill(a: Any) -> None:
     wheel = wheel_of(a)
     nodes = nodes_of(a)
     near = near_of(a)
-    n = np.int64(wheel[slot])
+    n = np_int(wheel[slot])
     wheel[slot] = NONE
     bits_of(a)[slot >> 6] ^= np.uint64(1) << np.uint64(slot & 63)
     while n >= 0:
@@ -144,10 +150,10 @@ def _refill(a: Any) -> None:
         heap_put(a, near, a.near_count, nodes[n].t_ns, n)
         a.near_count += 1
         a.wheel_count -= 1
-        n = np.int64(following)
+        n = np_int(following)
 
 
-@part
+@hot
 def _look_ahead(a: Any) -> None:
     """Set queue_ns to the time of the queue's first event."""
     if a.near_count == 0 and a.wheel_count > 0:
@@ -158,7 +164,7 @@ def _look_ahead(a: Any) -> None:
     a.queue_ns = t_ns
 
 
-@part
+@hot
 def put_node(a: Any, n: int) -> None:
     """Queue a node whose fields are set."""
     nodes = nodes_of(a)
@@ -185,7 +191,7 @@ def put_node(a: Any, n: int) -> None:
     a.queue_ns = min(a.queue_ns, t_ns)
 
 
-@part
+@hot
 def first_node(a: Any) -> int:
     """The node of the queue's first event; there is one."""
     near = near_of(a)
@@ -199,7 +205,7 @@ def first_node(a: Any) -> int:
     return far[0].node
 
 
-@part
+@hot
 def take_node(a: Any, n: int) -> None:
     """Take `n`, the first node, out of the queue; its fields stay readable until the next node is made."""
     if a.near_count > 0 and near_of(a)[0].node == n:
@@ -212,8 +218,7 @@ def take_node(a: Any, n: int) -> None:
     _look_ahead(a)
 
 
-@part
-def schedule(
+def _schedule(
     a: Any, t_ns: int, kind: int, request: int, path: int, tag: int, subject: int, generation: int, dispatched: int
 ) -> None:
     """Let an event happen at t_ns >= now.
@@ -239,6 +244,10 @@ def schedule(
     node.generation = generation
     node.dispatched = dispatched
     put_node(a, n)
+
+
+schedule = part(_schedule)
+schedule_here = hot(_schedule)  # for the events of every request
 
 
 @part

@@ -115,8 +115,8 @@ def first_completion(a: Any) -> int:
 
 @part
 def _finishes_before(a: Any, j: int, k: int) -> bool:
-    x = jobs_of(a)[j].finish
-    y = jobs_of(a)[k].finish
+    x = jobs_of(a)[j].finish_or_cpu
+    y = jobs_of(a)[k].finish_or_cpu
     if x != y:
         return x < y
     return _job_before(a, j, k)
@@ -157,7 +157,7 @@ def _settle_running(a: Any, first: int, count: int, position: int) -> None:
 
 @part
 def advance_clock(a: Any, i: int) -> None:
-    """Bring an instance's virtual clock and its stressors' account to now, before what drives them changes (O3, D29)."""
+    """Bring an instance's virtual clock and its stressors' account to now, before what drives them changes (D29)."""
     instance = instances_of(a)[i]
     dt = a.now_ns - instance.clock_ns
     if dt > 0:
@@ -181,9 +181,7 @@ def _cores_now(a: Any, i: int) -> float:
     instance = instances_of(a)[i]
     if instance.state == _DEAD or instance.state == _PAUSED:
         return 0.0
-    return application_cores(
-        instance.on_cpu, instance.cores, instance.threads, instance.load, instance.competition
-    )
+    return application_cores(instance.on_cpu, instance.cores, instance.threads, instance.load, instance.competition)
 
 
 @part
@@ -207,7 +205,7 @@ def set_rate(a: Any, i: int) -> None:
         instance.rate = cores / float(instance.on_cpu)
         if instance.rate > 0.0:
             j = running_of(a)[instance.heap_first]
-            t_ns = instance.clock_ns + time_to_finish(jobs_of(a)[j].finish - instance.clock, instance.rate)
+            t_ns = instance.clock_ns + time_to_finish(jobs_of(a)[j].finish_or_cpu - instance.clock, instance.rate)
     _set_next(a, i, t_ns)
 
 
@@ -230,8 +228,8 @@ def join_cpu(a: Any, i: int, j: int, work_ns: int) -> None:
     instance = instances_of(a)[i]
     job = jobs_of(a)[j]
     advance_clock(a, i)
-    job.joined = instance.clock
-    job.finish = instance.clock + work_ns * 1024
+    job.expiry_or_joined = instance.clock
+    job.finish_or_cpu = instance.clock + work_ns * 1024
     n = instance.on_cpu
     running_of(a)[instance.heap_first + n] = j
     instance.on_cpu = n + 1
@@ -246,11 +244,11 @@ def leave_cpu(a: Any, i: int, j: int, completed: int) -> None:
     jobs = jobs_of(a)
     job = jobs[j]
     advance_clock(a, i)
-    if completed == 1 and instance.clock < job.finish:
+    if completed == 1 and instance.clock < job.finish_or_cpu:
         # Rounding left it a few units short of its finish: the clock makes up for it, for all on the CPU.
-        instance.cpu += (job.finish - instance.clock) * instance.on_cpu
-        instance.clock = job.finish
-    job.cpu += instance.clock - job.joined
+        instance.cpu += (job.finish_or_cpu - instance.clock) * instance.on_cpu
+        instance.clock = job.finish_or_cpu
+    job.finish_or_cpu = instance.clock - job.expiry_or_joined
     first = instance.heap_first
     running = running_of(a)
     n = instance.on_cpu - 1

@@ -16,6 +16,7 @@ from azsim.base.jit import memory, part
 from azsim.dataplane import layout
 
 NONE = -1
+BATCH = 256  # arrivals reckoned at once: independent of each other, they overlap in the processor
 BUCKETS = 8192  # of the event wheel
 
 _INT32, _INT64, _UINT64 = np.dtype("i4"), np.dtype("i8"), np.dtype("u8")
@@ -41,14 +42,18 @@ POPULATION = _with(
         ("segment", "i4"),
         ("next_ns", "i8"),  # next arrival
         ("next_request", "i8"),
-        ("threshold", "i8"),  # E of the next arrival (O5)
+        ("threshold", "i8"),  # E of the last arrival (O5)
+        ("upcoming", "i4"),  # the next one's place in the population's batch
+        ("batched", "i4"),  # how many the batch holds
         ("base_ns", "i8"),
         ("base_units", "i8"),
-        ("segment_end_ns", "i8"),
         ("factor", "f8"),
         ("in_flight", "i8"),
     ],
 )
+
+# An arrival to come: its time and its E.
+ARRIVAL = np.dtype([("t_ns", "i8"), ("threshold", "i8")], align=True)
 
 HOP = _with(
     layout.HOP,
@@ -119,6 +124,7 @@ CALL = np.dtype(
         ("expiry_ns", "i8"),
         ("deadline_ns", "i8"),
         ("backoff_ns", "i8"),
+        ("delay_ns", "i8"),  # of the current dispatch on its way in
         ("bucket", "i8"),
         ("paid", "i8"),
         ("row", "i4"),
@@ -138,24 +144,23 @@ CALL = np.dtype(
     align=True,
 )
 
+# One cache line: in a collapse it is memory that sets the pace. Some fields mean one thing while a job waits and
+# another once it is served.
 JOB = np.dtype(
     [
         ("request", "i8"),
         ("path", "i8"),
-        ("expiry_ns", "i8"),
-        ("cpu", "i8"),  # used, 2^-10 ns
-        ("joined", "i8"),  # virtual clock (shared CPU) or ns when it went on the CPU
-        ("finish", "i8"),  # virtual finish
+        ("expiry_or_joined", "i8"),  # waiting: its caller's expiry; on CPU: virtual clock (shared) or ns when it came
+        ("finish_or_cpu", "i8"),  # on a shared CPU: virtual finish; otherwise CPU time used, 2^-10 ns
         ("tag", "i4"),
         ("call", "i4"),  # NONE: a probe
         ("call_generation", "i4"),
         ("instance", "i4"),
         ("generation", "i4"),
-        ("next", "i4"),
-        ("previous", "i4"),  # on CPU: position in the heap
-        ("child", "i4"),  # its own call in progress
-        ("place", "i2"),
-        ("calls_made", "i2"),
+        ("next", "i4"),  # in a queue or the free list; while it waits for a call of its own: that call
+        ("previous", "i4"),  # in a queue; on a shared CPU: position in the heap
+        ("place", "i1"),
+        ("calls_made", "i1"),
         ("state", "i1"),
         ("outcome", "i1"),
     ],
@@ -194,6 +199,7 @@ POOLS: dict[str, tuple[Any, str]] = {
     "work_table": (np.dtype("i8"), "Plan.work_table"),
     "delays": (np.dtype("i8"), "((Z + 1) ** 2,) ns"),
     "cuts": (np.dtype("i4"), "((Z + 1) ** 2,) how many cuts a link has"),
+    "arrivals": (ARRIVAL, "(P * BATCH,)"),
     "tokens": (np.dtype("i8"), "(buckets,) thousandths"),
     "calls": (CALL, "grows"),
     "jobs": (JOB, "grows"),
@@ -326,6 +332,11 @@ def delays_of(a: Any) -> Any:
 @part
 def cuts_of(a: Any) -> Any:
     return memory(a.cuts_at, _INT32)
+
+
+@part
+def arrivals_of(a: Any) -> Any:
+    return memory(a.arrivals_at, ARRIVAL)
 
 
 @part
