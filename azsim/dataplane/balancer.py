@@ -20,7 +20,7 @@ from azsim.policy.distributions import index_below
 
 
 @part
-def list_targets(a: Any, s: int) -> None:
+def list_targets(a: Any, s: int, rich: Any) -> None:
     """Make anew the list of a service's eligible targets, from its view (B4)."""
     service = services_of(a)[s]
     instances = instances_of(a)
@@ -98,7 +98,9 @@ def _least_outstanding(a: Any, first: int, count: int, excluded: int, request: i
 
 
 @part
-def _choose(a: Any, s: int, place: int, same_zone: int, excluded: int, request: int, path: int, tag: int) -> int:
+def _choose(
+    a: Any, s: int, place: int, same_zone: int, excluded: int, request: int, path: int, tag: int, rich: Any
+) -> int:
     service = services_of(a)[s]
     shelves = shelves_of(a)
     targets = targets_of(a)
@@ -164,7 +166,9 @@ def _choose(a: Any, s: int, place: int, same_zone: int, excluded: int, request: 
 
 
 @hot
-def choose(a: Any, s: int, place: int, same_zone: int, excluded: int, request: int, path: int, tag: int) -> int:
+def choose(
+    a: Any, s: int, place: int, same_zone: int, excluded: int, request: int, path: int, tag: int, rich: Any
+) -> int:
     """The instance that gets a dispatch, NONE if there is none."""
     service = services_of(a)[s]
     whole = service.cross_zone == 1 and (same_zone == 0 or place == a.zones)
@@ -177,4 +181,4 @@ def choose(a: Any, s: int, place: int, same_zone: int, excluded: int, request: i
         service.position = k
         service.last = i
         return i
-    return _choose(a, s, place, same_zone, excluded, request, path, tag)
+    return _choose(a, s, place, same_zone, excluded, request, path, tag, rich)

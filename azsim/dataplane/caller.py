@@ -73,7 +73,7 @@ _DELIVERY = int(Kind.DELIVERY)
 
 
 @hot
-def request_arrives(a: Any) -> None:
+def request_arrives(a: Any, rich: Any) -> None:
     """D3."""
     p = a.arrival_population
     population = populations_of(a)[p]
@@ -112,11 +112,11 @@ def request_arrives(a: Any) -> None:
         find_first_arrival(a)
     else:
         plan_arrivals(a, p)
-    _begin(a, c, number)
+    _begin(a, c, number, rich)
 
 
 @part
-def start_child(a: Any, j: int) -> None:
+def start_child(a: Any, j: int, rich: Any) -> None:
     """A job makes its next call (D10)."""
     job = jobs_of(a)[j]
     i = job.instance
@@ -135,11 +135,11 @@ def start_child(a: Any, j: int) -> None:
     call.place = instances_of(a)[i].zone
     job.next = c
     job.calls_made += 1
-    _begin(a, c, i - service.instances_first)
+    _begin(a, c, i - service.instances_first, rich)
 
 
 @part
-def _begin(a: Any, c: int, number: int) -> None:
+def _begin(a: Any, c: int, number: int, rich: Any) -> None:
     """Fill what every new call has, deposit if the budget does so per request, and send (D3)."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
@@ -158,14 +158,14 @@ def _begin(a: Any, c: int, number: int) -> None:
         if hop.budget_on_request == 1:
             tokens = tokens_of(a)
             tokens[call.bucket] = min(hop.budget_capacity, tokens[call.bucket] + hop.budget_deposit)
-    send(a, c)
+    send(a, c, rich)
 
 
 # --- attempts ------------------------------------------------------------------------------------------------------
 
 
 @part
-def send(a: Any, c: int) -> None:
+def send(a: Any, c: int, rich: Any) -> None:
     """Send a call's next attempt (D4)."""
     call = calls_of(a)[c]
     h = call.hop
@@ -187,8 +187,8 @@ def send(a: Any, c: int) -> None:
         rows[a.row * width + column + ATTEMPTS] += 1
         rows[call.row * width + column + STARTED_ATTEMPTS] += 1
     service_rows_of(a)[(a.row * a.services_length + hop.service) * SERVICE_COLUMNS + SENT] += 1
-    if not dispatch(a, c, NONE):
-        attempt_failed(a, c, _NO_TARGET)
+    if not dispatch(a, c, NONE, rich):
+        attempt_failed(a, c, _NO_TARGET, rich)
         return
     if call.expiry_ns >= INFINITE:
         return
@@ -200,20 +200,20 @@ def send(a: Any, c: int) -> None:
 
 
 @hot
-def dispatch(a: Any, c: int, excluded: int) -> bool:
+def dispatch(a: Any, c: int, excluded: int, rich: Any) -> bool:
     """Send the current attempt to a target (D5); False if there is none."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
     s = hop.service
-    i = choose(a, s, call.place, hop.same_zone, excluded, call.request, call.path, call.tag)
+    i = choose(a, s, call.place, hop.same_zone, excluded, call.request, call.path, call.tag, rich)
     if i < 0:
         return False
-    dispatch_to(a, c, i)
+    dispatch_to(a, c, i, rich)
     return True
 
 
 @hot
-def dispatch_to(a: Any, c: int, i: int) -> None:
+def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
     s = hop.service
@@ -239,7 +239,7 @@ def dispatch_to(a: Any, c: int, i: int) -> None:
     link = call.place * (a.zones + 1) + instance.zone
     delay = delays_of(a)[link] + instance.latency_ns
     if cuts_of(a)[link] > 0 or delay > hop.connect_timeout_ns:
-        lose(a, c)
+        lose(a, c, rich)
         return
     j = new_job(a)
     job = jobs_of(a)[j]
@@ -263,7 +263,7 @@ def dispatch_to(a: Any, c: int, i: int) -> None:
 
 
 @part
-def lose(a: Any, c: int) -> None:
+def lose(a: Any, c: int, rich: Any) -> None:
     """The attempt's packet is lost; only a connect timeout may tell (D6)."""
     call = calls_of(a)[c]
     call.job = NONE
@@ -286,7 +286,7 @@ def lose(a: Any, c: int) -> None:
 
 
 @part
-def let_go(a: Any, c: int) -> None:
+def let_go(a: Any, c: int, rich: Any) -> None:
     """The balancer stops counting the dispatch that the call waited for."""
     call = calls_of(a)[c]
     if call.target >= 0:
@@ -295,7 +295,7 @@ def let_go(a: Any, c: int) -> None:
 
 
 @part
-def timed_out(a: Any, c: int) -> None:
+def timed_out(a: Any, c: int, rich: Any) -> None:
     """The caller gives an attempt up (D13)."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
@@ -316,12 +316,12 @@ def timed_out(a: Any, c: int) -> None:
                     job.generation,
                     0,
                 )
-    let_go(a, c)
-    attempt_failed(a, c, _TIMEOUT)
+    let_go(a, c, rich)
+    attempt_failed(a, c, _TIMEOUT, rich)
 
 
 @part
-def redispatches(a: Any, c: int, outcome: int) -> bool:
+def redispatches(a: Any, c: int, outcome: int, rich: Any) -> bool:
     """The balancer tries another target, unseen by the caller, if it may and there is one (D12)."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
@@ -329,17 +329,17 @@ def redispatches(a: Any, c: int, outcome: int) -> bool:
     if (service.redispatch_on >> outcome) & 1 == 0 or (call.tag & 15) + 1 >= service.redispatch_attempts:
         return False
     tried = call.target
-    i = choose(a, hop.service, call.place, hop.same_zone, tried, call.request, call.path, call.tag + 1)
+    i = choose(a, hop.service, call.place, hop.same_zone, tried, call.request, call.path, call.tag + 1, rich)
     if i < 0:
         return False
-    let_go(a, c)
+    let_go(a, c, rich)
     call.tag += 1
-    dispatch_to(a, c, i)
+    dispatch_to(a, c, i, rich)
     return True
 
 
 @hot
-def succeeded(a: Any, c: int) -> None:
+def succeeded(a: Any, c: int, rich: Any) -> None:
     """D14."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
@@ -373,7 +373,7 @@ def succeeded(a: Any, c: int) -> None:
 
 
 @part
-def attempt_failed(a: Any, c: int, outcome: int) -> None:
+def attempt_failed(a: Any, c: int, outcome: int, rich: Any) -> None:
     """Retry after a back-off, or fail (D15)."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
@@ -385,11 +385,11 @@ def attempt_failed(a: Any, c: int, outcome: int) -> None:
         population_rows_of(a)[row * POPULATION_COLUMNS + TIMEOUTS] += 1
     t_ns = a.now_ns
     if t_ns >= call.deadline_ns:
-        failed(a, c, _DEADLINE)
+        failed(a, c, _DEADLINE, rich)
         return
     attempt = call.tag >> 4
     if (hop.retry_on >> outcome) & 1 == 0 or attempt >= hop.attempts or a.retries_off == 1:
-        failed(a, c, outcome)
+        failed(a, c, outcome, rich)
         return
     wait = 0
     if hop.backoff != AT_ONCE:
@@ -400,7 +400,7 @@ def attempt_failed(a: Any, c: int, outcome: int) -> None:
             hop.backoff, hop.backoff_base_ns, hop.backoff_factor, hop.backoff_cap_ns, attempt, call.backoff_ns, bits
         )
     if t_ns + wait >= call.deadline_ns:
-        failed(a, c, _DEADLINE)
+        failed(a, c, _DEADLINE, rich)
         return
     if call.bucket >= 0:
         cost = hop.budget_cost
@@ -408,7 +408,7 @@ def attempt_failed(a: Any, c: int, outcome: int) -> None:
             cost = hop.budget_timeout_cost
         tokens = tokens_of(a)
         if tokens[call.bucket] < cost:
-            failed(a, c, _BUDGET_EXHAUSTED)
+            failed(a, c, _BUDGET_EXHAUSTED, rich)
             return
         tokens[call.bucket] -= cost
         call.paid = cost
@@ -418,7 +418,7 @@ def attempt_failed(a: Any, c: int, outcome: int) -> None:
 
 
 @part
-def failed(a: Any, c: int, outcome: int) -> None:
+def failed(a: Any, c: int, outcome: int, rich: Any) -> None:
     """A call ends without success."""
     call = calls_of(a)[c]
     if call.parent >= 0:
@@ -437,13 +437,13 @@ def failed(a: Any, c: int, outcome: int) -> None:
 
 
 @part
-def give_up(a: Any, c: int) -> None:
+def give_up(a: Any, c: int, rich: Any) -> None:
     """Drop a call whose caller is gone, or that a reset takes (D17, D22)."""
     call = calls_of(a)[c]
     if call.state == WAITING:
         hop = hops_of(a)[call.hop]
         drop_timer(a, c)
-        let_go(a, c)
+        let_go(a, c, rich)
         hop.in_flight -= 1
         hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
     free_call(a, c)

@@ -67,11 +67,11 @@ def act(a: Any) -> None:
 
 
 @part
-def set_view(a: Any, i: int, healthy: int) -> None:
+def set_view(a: Any, i: int, healthy: int, rich: Any) -> None:
     instance = instances_of(a)[i]
     if instance.in_view != healthy:
         instance.in_view = healthy
-        list_targets(a, instance.service)
+        list_targets(a, instance.service, rich)
 
 
 @part
@@ -97,19 +97,19 @@ def _clear_cpu(a: Any, i: int, shared: Any) -> None:
 
 
 @part
-def _forget_parked(a: Any, i: int) -> None:
+def _forget_parked(a: Any, i: int, rich: Any) -> None:
     instance = instances_of(a)[i]
     while instance.parked >= 0:
         n = instance.parked
         node = nodes_of(a)[n]
         instance.parked = node.next
         if node.kind == _RESPONSE and jobs_of(a)[node.subject].generation == node.generation:
-            waste(a, node.subject)
+            waste(a, node.subject, rich)
         free_node(a, n)
 
 
 @part
-def _empty(a: Any, i: int, shared: Any, answered: bool) -> None:
+def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
     """An instance loses all that it holds, silently or with a reset to each caller (D17)."""
     instance = instances_of(a)[i]
     jobs = jobs_of(a)
@@ -126,13 +126,13 @@ def _empty(a: Any, i: int, shared: Any, answered: bool) -> None:
         if job.instance != i or job.state == FREE or job.state == IN_NETWORK or job.state == ANSWERED:
             continue
         if job.state == CALLING:
-            give_up(a, job.next)
+            give_up(a, job.next, rich)
             job.next = NONE
         if answered:
-            answer(a, j, _RESET)
+            answer(a, j, _RESET, rich)
         else:
-            waste(a, j)
-    _forget_parked(a, i)
+            waste(a, j, rich)
+    _forget_parked(a, i, rich)
     service = services_of(a)[instance.service]
     hops = hops_of(a)
     for h in range(service.calls_first, service.calls_first + service.calls_count):
@@ -141,24 +141,24 @@ def _empty(a: Any, i: int, shared: Any, answered: bool) -> None:
 
 
 @part
-def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, calls: Any) -> None:
+def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, calls: Any, rich: Any) -> None:
     """D17."""
     instance = instances_of(a)[i]
     before = instance.state
     if before == state:
         return
     if state == _DEAD or state == _CRASHED:  # noqa: SIM109 - compiled: two tests, not a search
-        _empty(a, i, shared, state == _CRASHED)
+        _empty(a, i, shared, state == _CRASHED, rich)
     instance.state = state
     instance.backlog_places = backlog
     if shared is not None:
         change_rate(a, i)
     if before == _PAUSED and state == _UP:
-        _resume(a, i, shared, calls)
+        _resume(a, i, shared, calls, rich)
 
 
 @part
-def _resume(a: Any, i: int, shared: Any, calls: Any) -> None:
+def _resume(a: Any, i: int, shared: Any, calls: Any, rich: Any) -> None:
     """After a pause: what waited acts now, the backlog enters in the order of arrival (I5, D17)."""
     instance = instances_of(a)[i]
     nodes = nodes_of(a)
@@ -172,7 +172,7 @@ def _resume(a: Any, i: int, shared: Any, calls: Any) -> None:
     while instance.backlog_head >= 0:
         j = np_int(instance.backlog_head)
         unbacklog(a, j)
-        arrive(a, j, shared, calls)
+        arrive(a, j, shared, calls, rich)
 
 
 @part
@@ -196,7 +196,7 @@ def set_rate_factor(a: Any, p: int, factor: float) -> None:
 
 
 @part
-def reset(a: Any, shared: Any) -> None:
+def reset(a: Any, shared: Any, rich: Any) -> None:
     """D22."""
     instances = instances_of(a)
     jobs = jobs_of(a)
@@ -212,7 +212,7 @@ def reset(a: Any, shared: Any) -> None:
         instance.backlogged = 0
         instance.backlog_head = NONE
         instance.backlog_tail = NONE
-        _forget_parked(a, i)
+        _forget_parked(a, i, rich)
         if shared is not None:
             change_rate(a, i)
         if instance.probe != 0:
@@ -222,20 +222,20 @@ def reset(a: Any, shared: Any) -> None:
             instance.probe = 0
     for j in range(a.fresh_job):
         if jobs[j].state != FREE:
-            waste(a, j)
+            waste(a, j, rich)
     for c in range(a.fresh_call):
         call = calls[c]
         if call.state == FREE:
             continue
         if call.parent >= 0:
-            give_up(a, c)
+            give_up(a, c, rich)
             continue
         if call.state == WAITING:
             drop_timer(a, c)
-            let_go(a, c)
+            let_go(a, c, rich)
             hops[call.hop].in_flight -= 1
             hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
-        failed(a, c, _CANCELLED)
+        failed(a, c, _CANCELLED, rich)
     find_first_timeout(a)
 
 

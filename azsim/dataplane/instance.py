@@ -56,7 +56,7 @@ def count(a: Any, s: int, column: int, amount: int) -> None:
 
 
 @part
-def waste(a: Any, j: int) -> None:
+def waste(a: Any, j: int, rich: Any) -> None:
     """A job ends without use to anyone (D21)."""
     job = jobs_of(a)[j]
     if job.finish_or_cpu > 0:
@@ -68,33 +68,33 @@ def waste(a: Any, j: int) -> None:
 
 
 @hot
-def deliver(a: Any, j: int, shared: Any, calls: Any) -> None:
+def deliver(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     """A job reaches its instance (D7)."""
     job = jobs_of(a)[j]
     i = job.instance
     instance = instances_of(a)[i]
     state = instance.state
     if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0 or state == _DEAD:
-        _lost(a, j)
+        _lost(a, j, rich)
     elif state == _UP:
-        arrive(a, j, shared, calls)
+        arrive(a, j, shared, calls, rich)
     elif state == _CRASHED:
         count(a, instance.service, REFUSED, 1)
-        answer(a, j, _REFUSED)
+        answer(a, j, _REFUSED, rich)
     elif instance.backlogged < instance.backlog_places:
         _append(a, j)
     else:
-        _lost(a, j)
+        _lost(a, j, rich)
 
 
 @part
-def _lost(a: Any, j: int) -> None:
+def _lost(a: Any, j: int, rich: Any) -> None:
     job = jobs_of(a)[j]
     c = job.call
     if c >= 0:
         call = calls_of(a)[c]
         if call.generation == job.call_generation and call.state == WAITING and call.tag == job.tag:
-            lose(a, c)
+            lose(a, c, rich)
     free_job(a, j)
 
 
@@ -116,27 +116,27 @@ def _append(a: Any, j: int) -> None:
 
 
 @hot
-def arrive(a: Any, j: int, shared: Any, calls: Any) -> None:
+def arrive(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     """At a running instance: a probe may be answered from the side, all else is admitted (D8, D18)."""
     job = jobs_of(a)[j]
     i = job.instance
     instance = instances_of(a)[i]
     if job.call < 0 and services_of(a)[instance.service].probe_queue == 0:
         if fails(a, j):
-            answer(a, j, _ERROR)
+            answer(a, j, _ERROR, rich)
         else:
-            answer(a, j, _OK)
+            answer(a, j, _OK, rich)
     elif instance.busy < instance.slots:
-        start(a, j, shared)
+        start(a, j, shared, rich)
     elif instance.queued < instance.queue:
-        _enqueue(a, j)
+        _enqueue(a, j, rich)
     else:
         count(a, instance.service, OVERLOADED, 1)
-        answer(a, j, _OVERLOAD)
+        answer(a, j, _OVERLOAD, rich)
 
 
 @part
-def _enqueue(a: Any, j: int) -> None:
+def _enqueue(a: Any, j: int, rich: Any) -> None:
     jobs = jobs_of(a)
     job = jobs[j]
     instance = instances_of(a)[job.instance]
@@ -206,7 +206,7 @@ def fails(a: Any, j: int) -> bool:
 
 
 @hot
-def start(a: Any, j: int, shared: Any) -> None:
+def start(a: Any, j: int, shared: Any, rich: Any) -> None:
     """A job takes a slot (D9)."""
     job = jobs_of(a)[j]
     i = job.instance
@@ -258,29 +258,29 @@ def off_cpu(a: Any, j: int, completed: int, shared: Any) -> None:
 
 
 @hot
-def complete(a: Any, j: int, shared: Any, calls: Any) -> None:
+def complete(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     """A job's work is done (D10)."""
     off_cpu(a, j, 1, shared)
     if calls is not None:
-        go_on(a, j, shared)
+        go_on(a, j, shared, rich)
     else:
-        finish(a, j, jobs_of(a)[j].outcome, shared)
+        finish(a, j, jobs_of(a)[j].outcome, shared, rich)
 
 
 @part
-def go_on(a: Any, j: int, shared: Any) -> None:
+def go_on(a: Any, j: int, shared: Any, rich: Any) -> None:
     """Make a job's next call, or end it (D10)."""
     job = jobs_of(a)[j]
     service = services_of(a)[instances_of(a)[job.instance].service]
     if job.call >= 0 and job.outcome == _OK and job.calls_made < service.calls_count:
         job.state = CALLING
-        start_child(a, j)
+        start_child(a, j, rich)
     else:
-        finish(a, j, job.outcome, shared)
+        finish(a, j, job.outcome, shared, rich)
 
 
 @part
-def child_ended(a: Any, shared: Any) -> None:
+def child_ended(a: Any, shared: Any, rich: Any) -> None:
     """A job's call has ended; the job goes on with the next, or ends (D14, D15)."""
     j = a.ended_job
     a.ended_job = NONE
@@ -288,20 +288,20 @@ def child_ended(a: Any, shared: Any) -> None:
     job.next = NONE
     if a.ended_well == 0:
         job.outcome = _ERROR
-    go_on(a, j, shared)
+    go_on(a, j, shared, rich)
 
 
 @hot
-def finish(a: Any, j: int, outcome: int, shared: Any) -> None:
+def finish(a: Any, j: int, outcome: int, shared: Any, rich: Any) -> None:
     """A job frees its slot, the next one starts, the answer is sent (D10)."""
     i = jobs_of(a)[j].instance
     instances_of(a)[i].busy -= 1
-    start_waiting(a, i, shared)
-    answer(a, j, outcome)
+    start_waiting(a, i, shared, rich)
+    answer(a, j, outcome, rich)
 
 
 @hot
-def start_waiting(a: Any, i: int, shared: Any) -> None:
+def start_waiting(a: Any, i: int, shared: Any, rich: Any) -> None:
     """Give free slots to those who wait, passing over the expired where the instance does so (R7)."""
     instance = instances_of(a)[i]
     while instance.busy < instance.slots and instance.head >= 0:
@@ -311,14 +311,14 @@ def start_waiting(a: Any, i: int, shared: Any) -> None:
             count(a, instance.service, DROPPED, 1)
             free_job(a, j)
         else:
-            start(a, j, shared)
+            start(a, j, shared, rich)
 
 
 # --- out -----------------------------------------------------------------------------------------------------------
 
 
 @hot
-def answer(a: Any, j: int, outcome: int) -> None:
+def answer(a: Any, j: int, outcome: int, rich: Any) -> None:
     """Send a job's answer (D11)."""
     job = jobs_of(a)[j]
     job.outcome = outcome
@@ -329,28 +329,28 @@ def answer(a: Any, j: int, outcome: int) -> None:
         job.finish_or_cpu = 0
     link = job.place * (a.zones + 1) + instance.zone
     if cuts_of(a)[link] > 0:
-        waste(a, j)
+        waste(a, j, rich)
         return
     schedule_here(a, a.now_ns + delays_of(a)[link], _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0)
 
 
 @hot
-def respond(a: Any, j: int, calls: Any) -> None:
+def respond(a: Any, j: int, calls: Any, rich: Any) -> None:
     """An answer arrives (D12)."""
     job = jobs_of(a)[j]
     i = job.instance
     instance = instances_of(a)[i]
     if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0:
-        waste(a, j)
+        waste(a, j, rich)
         return
     c = job.call
     if c < 0:
-        probe_answered(a, i, job.tag, job.outcome == _OK)
+        probe_answered(a, i, job.tag, job.outcome == _OK, rich)
         free_job(a, j)
         return
     call = calls_of(a)[c]
     if call.generation != job.call_generation or call.state != WAITING or call.tag != job.tag:
-        waste(a, j)
+        waste(a, j, rich)
         return
     if calls is not None and is_parked(a, c, _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0):
         return
@@ -361,15 +361,15 @@ def respond(a: Any, j: int, calls: Any) -> None:
         instance.outstanding -= 1
         call.target = NONE
         free_job(a, j)
-        succeeded(a, c)
+        succeeded(a, c, rich)
         return
-    waste(a, j)
-    if redispatches(a, c, outcome):
+    waste(a, j, rich)
+    if redispatches(a, c, outcome, rich):
         return
     if call.target >= 0:
         instances_of(a)[call.target].outstanding -= 1
         call.target = NONE
-    attempt_failed(a, c, outcome)
+    attempt_failed(a, c, outcome, rich)
 
 
 @part
@@ -409,7 +409,7 @@ def is_parked(
 
 
 @part
-def cancel(a: Any, j: int, shared: Any, calls: Any) -> None:
+def cancel(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     """A cancel reaches the instance (D13)."""
     job = jobs_of(a)[j]
     i = job.instance
@@ -418,15 +418,15 @@ def cancel(a: Any, j: int, shared: Any, calls: Any) -> None:
         return
     if job.state == QUEUED:
         unqueue(a, j)
-        waste(a, j)
+        waste(a, j, rich)
     elif job.state == BACKLOGGED:
         unbacklog(a, j)
-        waste(a, j)
+        waste(a, j, rich)
     elif job.state == ON_CPU or job.state == CALLING:
         if job.state == ON_CPU:
             off_cpu(a, j, 0, shared)
         elif calls is not None:
-            give_up(a, job.next)
+            give_up(a, job.next, rich)
         instance.busy -= 1
-        waste(a, j)
-        start_waiting(a, i, shared)
+        waste(a, j, rich)
+        start_waiting(a, i, shared, rich)

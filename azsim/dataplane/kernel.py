@@ -31,6 +31,20 @@ def _ns_shift(plan: Plan) -> int:
     return int(np.clip(np.log2(max(1.0, spacing)), 7, 20))
 
 
+VARIANTS = ("lean", "tiers", "full")
+# What `shared`, `calls` and `rich` are in each variant (loop.py).
+MARKS = {"lean": (None, None, None), "tiers": (1, 1, None), "full": (1, 1, 1)}
+
+
+def needed_variant(plan: Plan) -> str:
+    """The smallest kernel variant that has all a plan asks for."""
+    if plan.rich:
+        return "full"
+    if plan.shared_cpu or bool((plan.hops["caller"] >= 0).any()):
+        return "tiers"
+    return "lean"
+
+
 class _Memory:
     """A pool's memory: it starts at a cache line, so that a record of 64 bytes lies in one, and grows in place."""
 
@@ -59,18 +73,14 @@ class Kernel:
     """The compiled data plane. `memory_limit_bytes` bounds its pools and series; None: no bound."""
 
     def __init__(self, plan: Plan, memory_limit_bytes: int | None = None, variant: str | None = None) -> None:
-        """`variant`: `lean` or `full`; by default the smallest that can run the plan."""
+        """`variant`: one of VARIANTS; by default the smallest that can run the plan."""
         self._plan = plan
         self._limit = memory_limit_bytes
-        has_calls = bool((plan.hops["caller"] >= 0).any())
-        needs_full = plan.shared_cpu or has_calls
-        if variant is None:
-            variant = "full" if needs_full else "lean"
-        if variant not in ("lean", "full") or (variant == "lean" and needs_full):
-            raise ValueError(f"kernel variant {variant!r} cannot run this plan")
-        self.variant = variant
-        mark = 1 if variant == "full" else None
-        self._marks = (mark, mark)
+        needed = needed_variant(plan)
+        self.variant = variant or needed
+        if self.variant not in VARIANTS or VARIANTS.index(self.variant) < VARIANTS.index(needed):
+            raise ValueError(f"kernel variant {variant!r} cannot run this plan: it takes {needed!r}")
+        self._marks = MARKS[self.variant]
         self._record = np.zeros(1, STATE)
         self._memory: dict[str, _Memory] = {}
         self._pools: dict[str, Any] = {}
@@ -102,7 +112,7 @@ class Kernel:
             "far": 2048,
             "wheel": BUCKETS,
             "bits": BUCKETS // 64,
-            "running": int(plan.instances["slots"].sum()) if self.variant == "full" else 0,
+            "running": int(plan.instances["slots"].sum()) if self.variant != "lean" else 0,
             "order": i,
             "notices": i,
             "hop_attempts": h,
@@ -358,7 +368,7 @@ class Kernel:
         total = int(jobs["finish_or_cpu"][jobs["state"] != ON_CPU].sum())
         for job in jobs[jobs["state"] == ON_CPU]:
             instance = self._pools["instances"][job["instance"]]
-            if self.variant == "full":
+            if self.variant != "lean":
                 clock = int(instance["clock"]) + virtual_progress(
                     int(self._record["now_ns"][0]) - int(instance["clock_ns"]), float(instance["rate"])
                 )
@@ -399,7 +409,7 @@ class Kernel:
             _same(f"{name}: slots taken", int(instances["busy"][i]), int(busy[i]))
             _same(f"{name}: outstanding", int(instances["outstanding"][i]), int(targets[i]))
         spent = int(instances["cpu"].sum())
-        if self.variant == "full":
+        if self.variant != "lean":
             for x in instances[instances["on_cpu"] > 0]:
                 spent += virtual_progress(int(a["now_ns"]) - int(x["clock_ns"]), float(x["rate"])) * int(x["on_cpu"])
         else:

@@ -128,6 +128,7 @@ class Plan:
     delay_ns: Int64s  # (Z + 1, Z + 1), one way
     buckets: int  # how many token buckets the hops use in all
     shared_cpu: bool  # some instance may run at a rate other than 1 (fewer cores than slots, stress, pause)
+    rich: bool = False  # something is used that only the full kernel has
 
 
 # Columns of Recording.populations. "At": counted when it happens. "By start": in the row in which the request started.

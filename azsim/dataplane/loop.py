@@ -1,9 +1,10 @@
 """The kernel's event loop, compiled.
 
 `advance` takes the next event from four sources - the next arrival, the first timeout, the first completion of a shared
-CPU, the event queue - by time and, at one instant, by key (O1); and lets it happen. Two variants are compiled: `lean`
-(every job has a core of its own and no service calls another) and `full`; the arguments `shared` and `calls` are None
-in the lean one, and the compiler drops what they guard.
+CPU, the event queue - by time and, at one instant, by key (O1); and lets it happen. Three variants are compiled, each
+holding the one before: `lean` (every job has a core of its own and no service calls another), `tiers` (both) and `full`
+(all the rest). The arguments `shared`, `calls` and `rich` are None where a variant lacks something, and the compiler
+drops what they guard.
 """
 
 from __future__ import annotations
@@ -80,24 +81,25 @@ def _happen(
     dispatched: int,
     shared: Any,
     calls: Any,
+    rich: Any,
 ) -> None:
     """Let one event happen, unless what it is about has gone."""
     if kind == _COMPLETION:
         if jobs_of(a)[subject].generation == generation:
-            complete(a, subject, shared, calls)
+            complete(a, subject, shared, calls, rich)
     elif kind == _RESPONSE:
         if jobs_of(a)[subject].generation == generation:
-            respond(a, subject, calls)
+            respond(a, subject, calls, rich)
     elif kind == _DELIVERY:
         if jobs_of(a)[subject].generation == generation:
-            deliver(a, subject, shared, calls)
+            deliver(a, subject, shared, calls, rich)
     elif kind == _CANCEL:
         if jobs_of(a)[subject].generation == generation:
-            cancel(a, subject, shared, calls)
+            cancel(a, subject, shared, calls, rich)
     elif kind == _PROBE_SEND:
-        send_probe(a, subject, tag)
+        send_probe(a, subject, tag, rich)
     elif kind == _PROBE_TIMEOUT:
-        probe_answered(a, subject, tag, False)
+        probe_answered(a, subject, tag, False, rich)
     else:
         call = calls_of(a)[subject]
         if call.generation != generation or call.tag >> 4 != tag >> 4:
@@ -110,13 +112,13 @@ def _happen(
         if calls is not None and is_parked(a, subject, kind, request, path, tag, subject, generation, dispatched):
             return
         if kind == _BACKOFF_END:
-            send(a, subject)
+            send(a, subject, rich)
         elif kind == _BALANCER_TIMEOUT:
-            if not redispatches(a, subject, _TIMED_OUT):
-                let_go(a, subject)
-                attempt_failed(a, subject, _TIMED_OUT)
+            if not redispatches(a, subject, _TIMED_OUT, rich):
+                let_go(a, subject, rich)
+                attempt_failed(a, subject, _TIMED_OUT, rich)
         else:
-            timed_out(a, subject)
+            timed_out(a, subject, rich)
 
 
 @part
@@ -158,7 +160,7 @@ def _first_source(a: Any, t_ns: int, shared: Any) -> int:
 
 
 @part
-def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
+def _run(a: Any, until_ns: int, shared: Any, calls: Any, rich: Any) -> int:
     if a.settled != UNSETTLED:
         # All data of the notice's instant has happened.
         if until_ns <= a.now_ns - (a.settled - SETTLED):
@@ -198,7 +200,7 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
             else:
                 source = _COMPLETIONS
         if source == _ARRIVALS:
-            request_arrives(a)
+            request_arrives(a, rich)
         elif source == _TIMEOUTS:
             c = hops_of(a)[a.timeout_hop].head
             if calls is not None:
@@ -207,12 +209,12 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
                 if is_parked(a, c, _TIMEOUT, call.request, call.path, tag, c, call.generation, 0):
                     drop_timer(a, c)
                 else:
-                    timed_out(a, c)
+                    timed_out(a, c, rich)
             else:
-                timed_out(a, c)
+                timed_out(a, c, rich)
         elif source == _COMPLETIONS:
             if shared is not None:
-                complete(a, first_completion(a), shared, calls)
+                complete(a, first_completion(a), shared, calls, rich)
         else:
             if source == _SLOT:
                 kind = a.slot_kind
@@ -234,10 +236,10 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
                 generation = np_int(node.generation)
                 dispatched = np_int(node.dispatched)
                 take_node(a, n)
-            _happen(a, kind, request, path, tag, subject, generation, dispatched, shared, calls)
+            _happen(a, kind, request, path, tag, subject, generation, dispatched, shared, calls, rich)
         if calls is not None:
             while a.ended_job >= 0:
-                child_ended(a, shared)
+                child_ended(a, shared, rich)
         if a.notice_count > 0:
             until_ns = min(until_ns, a.now_ns + 1)
     if a.notice_count > 0:
@@ -248,9 +250,9 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any) -> int:
 
 
 @compiled
-def advance(state_record: Any, until_ns: int, shared: Any, calls: Any) -> int:
+def advance(state_record: Any, until_ns: int, shared: Any, calls: Any, rich: Any) -> int:
     """Let all events before until_ns happen; a Reason."""
-    return _run(state_record[0], until_ns, shared, calls)
+    return _run(state_record[0], until_ns, shared, calls, rich)
 
 
 SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, ACT, BEGIN = range(8)
@@ -258,22 +260,31 @@ SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, ACT, BEGIN = range(8)
 
 @compiled
 def control(
-    state_record: Any, what: int, subject: int, number: int, extra: int, x: float, y: float, shared: Any, calls: Any
+    state_record: Any,
+    what: int,
+    subject: int,
+    number: int,
+    extra: int,
+    x: float,
+    y: float,
+    shared: Any,
+    calls: Any,
+    rich: Any,
 ) -> None:
     """One action of the control plane: see the methods of Kernel for what each takes."""
     a = state_record[0]
     if what == BEGIN:
-        _begin(a)
+        _begin(a, rich)
         return
     conditions.act(a)
     if what == SET_VIEW:
-        conditions.set_view(a, subject, number)
+        conditions.set_view(a, subject, number, rich)
     elif what == SET_STATE:
-        conditions.set_instance_state(a, subject, number, extra, shared, calls)
+        conditions.set_instance_state(a, subject, number, extra, shared, calls, rich)
     elif what == SET_FACTOR:
         conditions.set_rate_factor(a, subject, x)
     elif what == RESET:
-        conditions.reset(a, shared)
+        conditions.reset(a, shared, rich)
     elif what == CUT:
         conditions.cut(a, shared)
     elif shared is not None and what == SET_STRESS:
@@ -281,12 +292,12 @@ def control(
 
 
 @part
-def _begin(a: Any) -> None:
+def _begin(a: Any, rich: Any) -> None:
     """First arrivals, first probes, first lists of targets."""
     for p in range(a.populations_length):
         plan_arrivals(a, p)
     for s in range(a.services_length):
-        list_targets(a, s)
+        list_targets(a, s, rich)
     instances = instances_of(a)
     for i in range(a.instances_length):
         service = state.services_of(a)[instances[i].service]

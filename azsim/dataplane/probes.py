@@ -27,7 +27,7 @@ _OK = int(Outcome.OK)
 
 
 @part
-def send_probe(a: Any, i: int, tag: int) -> None:
+def send_probe(a: Any, i: int, tag: int, rich: Any) -> None:
     """Send an instance's next probe from outside."""
     instance = instances_of(a)[i]
     service = services_of(a)[instance.service]
@@ -59,7 +59,7 @@ def send_probe(a: Any, i: int, tag: int) -> None:
 
 
 @part
-def probe_answered(a: Any, i: int, tag: int, passed: bool) -> None:
+def probe_answered(a: Any, i: int, tag: int, passed: bool, rich: Any) -> None:
     """A probe passed or failed; one that is no longer waited for says nothing."""
     instance = instances_of(a)[i]
     if instance.probe != tag:

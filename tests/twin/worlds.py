@@ -70,9 +70,7 @@ def _hops(draw: Any, deadlines: bool) -> dict[str, Any]:
         "connect_timeout_ns": draw(st.one_of(st.just(INFINITE), _grid(0.5, 20))),
         "deadline_ns": draw(_grid(10, 150)) if deadlines and draw(st.booleans()) else INFINITE,
         "retry_on": tuple(draw(st.sets(st.sampled_from(RETRIED), min_size=0 if draw(st.booleans()) else 6))),
-        "backoff": draw(
-            st.sampled_from([retry.AT_ONCE, retry.NO_JITTER, retry.FULL, retry.EQUAL, retry.DECORRELATED])
-        ),
+        "backoff": draw(st.sampled_from([retry.AT_ONCE, retry.NO_JITTER, retry.FULL, retry.EQUAL, retry.DECORRELATED])),
         "backoff_base_ns": draw(_grid(0.5, 20)),
         "backoff_factor": draw(st.sampled_from([1.0, 1.5, 2.0])),
         "backoff_cap_ns": draw(_grid(20, 60)),
@@ -117,7 +115,9 @@ def _work(draw: Any, table: list[int]) -> dict[str, Any]:
 
 
 @st.composite
-def _services(draw: Any, name: str, zones: list[str], table: list[int], calls: list[CallSpec], shared: bool) -> ServiceSpec:
+def _services(
+    draw: Any, name: str, zones: list[str], table: list[int], calls: list[CallSpec], shared: bool
+) -> ServiceSpec:
     slots = draw(st.integers(1, 4))
     cores = draw(st.sampled_from([0.5, 1.0, 2.0, 3.5])) if shared and draw(st.booleans()) else float(slots)
     fields: dict[str, Any] = {
@@ -163,7 +163,7 @@ def _services(draw: Any, name: str, zones: list[str], table: list[int], calls: l
 
 @st.composite
 def _populations(draw: Any, names: list[str], zones: list[str]) -> PopulationSpec:
-    places = {"outside": 1.0} if draw(st.booleans()) else {"outside": 0.5} | {zone: 0.25 for zone in zones}
+    places = {"outside": 1.0} if draw(st.booleans()) else {"outside": 0.5} | dict.fromkeys(zones, 0.25)
     rate = draw(st.sampled_from([20.0, 100.0, 400.0]))
     profile = draw(st.sampled_from(["flat", "steps", "ramp", "instants"]))
     _note(f"profile {profile}", True)
@@ -175,9 +175,7 @@ def _populations(draw: Any, names: list[str], zones: list[str]) -> PopulationSpe
         given = {"segments": [(0, rate, 0.0), (40 * MS, rate, rate * 10), (140 * MS, rate * 2, -rate * 4)]}
     elif profile == "instants":
         given = {"arrivals_ns": sorted(draw(st.lists(_grid(0.5, 200), min_size=1, max_size=30)))}
-    return population(
-        names[0], name="p", clients=draw(st.integers(1, 3)), places=places, **given, **draw(_hops(True))
-    )
+    return population(names[0], name="p", clients=draw(st.integers(1, 3)), places=places, **given, **draw(_hops(True)))
 
 
 @st.composite
