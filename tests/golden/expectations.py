@@ -14,7 +14,8 @@
       "17 s": run time_to_detect_s
 
 Where a header's figure comes from: `run` and a path in seed 1's result, `variant N` and one in the result of the Nth
-variant, `validate` and a path in what `azsim validate --json` prints as arithmetic, or `file` and a path in the scenario.
+variant, `set N` and a path that the Nth variant sets, `validate` and a path in what `azsim validate --json` prints as
+arithmetic, or `file` and a path in the scenario.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ PLAIN_SEEDS = 5
 
 _NAMING = ("name", "id", "mechanism", "change", "rule", "fault")  # what entries of a result's lists go by
 _UNITS = {"%": 0.01, "ms": 0.001, "s": 1.0, "min": 60.0, "/s": 1.0, "": 1.0}
-_FIGURE = re.compile(r"\d+:\d\d|(?<![\w.])(?P<number>\d+(?:\.\d+)?)(?: ?(?P<unit>%|/s|ms|min|s)(?!\w))?")
+_FIGURE = re.compile(r"\d+:\d\d|(?<![\w.])(?<!HTTP )(?P<number>\d+(?:\.\d+)?)(?: ?(?P<unit>%|/s|ms|min|s)(?!\w))?")
 
 
 @dataclass(frozen=True)
@@ -137,10 +138,12 @@ def source_value(name: str, source: str) -> Any:
         return look_up(result(name, 1).to_dict(), path)
     if kind == "variant":
         return look_up(variant_result(name, int(number[0])).to_dict(), path)
+    if kind == "set":
+        return expectation(name).variants[int(number[0]) - 1].set[path]
     scenario = load(path_of(name))
     if kind == "validate":
         return look_up(dataclasses.asdict(arithmetic(scenario)), path)
-    assert kind == "file", f"a figure comes from run, variant, validate or file, not from {kind}"
+    assert kind == "file", f"a figure comes from run, variant, set, validate or file, not from {kind}"
     return look_up(scenario.to_dict(), path)
 
 

@@ -21,7 +21,7 @@ from tests.golden.expectations import (
 )
 from tests.golden.table import DOCUMENT, document
 
-HEADER_WORDS_MIN, HEADER_LINES_MAX = 25, 9
+HEADER_WORDS_MIN = 25
 SEEDS = [
     pytest.param(name, seed, marks=[pytest.mark.long] if seed > PLAIN_SEEDS else [])
     for name in NAMES
@@ -30,7 +30,7 @@ SEEDS = [
 
 
 def test_every_scenario_has_an_expectation_and_every_expectation_a_scenario() -> None:
-    assert len(NAMES) >= 3
+    assert len(NAMES) >= 13
     assert sorted(path.stem for path in (SCENARIOS / "expected").glob("*.yaml")) == NAMES
 
 
@@ -40,7 +40,6 @@ def test_a_scenario_introduces_itself(name: str) -> None:
     assert scenario.name == name.replace("_", "-")
     assert scenario.description
     assert len(header(name).split()) >= HEADER_WORDS_MIN, "the comment at the top says what it teaches"
-    assert path_of(name).read_text(encoding="utf-8").index("\nextends:") < HEADER_LINES_MAX * 120
     assert expectation(name).seeds >= PLAIN_SEEDS
     assert "verdict" in expectation(name).every_seed
 
