@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from azsim.control.health import HealthChecker
 from azsim.control.loop import World
@@ -18,14 +18,21 @@ class ControlPlane:
         self._world = world
         self._service = plan.instances["service"].tolist()
         self._checkers: dict[int, HealthChecker] = {}
+        self._routers: list[Router] = []
         for number, (name, service) in enumerate(zip(plan.service_names, plan.services, strict=True)):
             if service["health"]:
                 first, count = int(service["instances_first"]), int(service["instances_count"])
                 targets = plan.instance_names[first : first + count]
                 router = Router(world, name, first, targets, float(service["fail_open_below"]), set_view)
+                self._routers.append(router)
                 self._checkers[number] = HealthChecker(world, router, int(service["propagation_ns"]))
 
     def notice(self, notice: Notice) -> None:
         """Hand a notice to the health checker of its service, at its turn in this instant (O1)."""
         checker = self._checkers[self._service[notice.instance]]
         self._world.post(0, checker.name, notice.instance, checker.receive, notice)
+
+    def rejoin(self, without: Collection[int]) -> None:
+        """Put every target back in rotation but those `without`."""
+        for router in self._routers:
+            router.rejoin(without)

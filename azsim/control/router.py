@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from azsim.control.loop import Controller, World
@@ -49,6 +49,11 @@ class Router(Controller[Verdict, Verdict]):
         """Whether the nodes, by this view, ignore health and use every target."""
         total = len(self._targets)
         return fails_open(total - len(self._out), total, self._fail_open_below)
+
+    def rejoin(self, without: Collection[int]) -> None:
+        """Put every target back in rotation but those `without`, whatever their health is held to be."""
+        for instance in sorted(self._out.difference(without)):
+            self.act(Verdict(instance, True))
 
     def sense(self, reading: Verdict) -> None:
         """Take in a verdict."""

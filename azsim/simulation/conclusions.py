@@ -194,7 +194,9 @@ class _Teller:
                 f"the run ends before it shows how the deadline at {_clock(last)} is met: a longer one does",
             )
         elif facts["verdict"] == "collapse":
-            reset = "emptied once, the same load is served" if facts["replays"] else "capacity is still to be proven"
+            rejoined = any(one["change"].endswith("all in rotation") for one in facts["replays"])
+            how = "emptied once and with all in rotation" if rejoined else "emptied once"
+            reset = f"{how}, the same load is served" if facts["replays"] else "capacity is still to be proven"
             again = ", with retries as they are: two states under one load" if facts["metastable"] else ""
             yield broken[-1]["t_s"], "dig-deeper", f"still broken at the deadline; {reset}{again}"
         elif facts["verdict"] == "outage":

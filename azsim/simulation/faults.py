@@ -13,6 +13,7 @@ from azsim.dataplane.codes import InstanceState
 from azsim.dataplane.protocol import DataPlane
 from azsim.simulation.effects import Fault, Lever, effective
 from azsim.simulation.environment import ControlProcess, Environment, Rank
+from azsim.simulation.segments import is_loss
 from azsim.simulation.trace import FaultSpan
 
 
@@ -49,6 +50,11 @@ class Faults:
     def spans(self) -> tuple[FaultSpan, ...]:
         """When the faults were active so far, by start."""
         return tuple(self._spans[number] for number in sorted(self._spans, key=lambda n: (self._spans[n].start_ns, n)))
+
+    @property
+    def taken(self) -> set[int]:
+        """Instances that active faults have taken away: their zone lost, crashed, paused."""
+        return {i for number in self._active if is_loss(self._spans[number]) for i in self._faults[number].instances}
 
     def detects(self, instance: int) -> bool:
         """Whether an instance leaving rotation is the first answer to a fault; asked when it happens.

@@ -49,6 +49,7 @@ class Course:
     abort: tuple[AbortCondition, ...]
     reset_at_ns: int | None
     retries_off_from_ns: int | None
+    rejoin_at_ns: int | None
 
 
 class Pass:
@@ -63,11 +64,16 @@ class Pass:
         self.env = env = Environment(plane, in_chunks(plane, plane.plan.key) if paranoid else None)
         self.faults = Faults(env, plane, course.faults)
         self.abort = Abort(env, plane, self.faults, course.abort)
-        env.listen(ControlPlane(plane.plan, env, self._set_view).notice)
+        control = ControlPlane(plane.plan, env, self._set_view)
+        env.listen(control.notice)
         if course.reset_at_ns is not None:
             env.call_at(course.reset_at_ns, (Rank.EXPERIMENTER, "reset", 0), plane.reset)
         if course.retries_off_from_ns is not None:
             env.call_at(course.retries_off_from_ns, (Rank.EXPERIMENTER, "retries", 0), lambda: plane.set_retries(False))
+        if course.rejoin_at_ns is not None:
+            env.call_at(
+                course.rejoin_at_ns, (Rank.EXPERIMENTER, "rejoin", 0), lambda: control.rejoin(self.faults.taken)
+            )
         if paranoid:
             env.process(self._check())
         if progress is not None:

@@ -13,6 +13,7 @@ from azsim.simulation.judging import Judged, judged
 from azsim.simulation.mechanisms import mechanisms
 from azsim.simulation.metrics import COVERING_ZONE_COLUMNS
 from azsim.simulation.result import Result, concluded
+from azsim.simulation.segments import is_loss
 from azsim.simulation.series import patience_ns, per_second
 from azsim.simulation.trace import Trace
 from azsim.simulation.verdict import Deadline, Int64s, State, States
@@ -36,6 +37,7 @@ class Simulate(Protocol):
         until_ns: int | None = None,
         reset_at_ns: int | None = None,
         retries_off_from_ns: int | None = None,
+        rejoin_at_ns: int | None = None,
     ) -> Trace:
         """One run."""
         ...
@@ -77,6 +79,7 @@ class _Inquiry:
         self.trace = trace
         self.simulate = simulate
         self.original = _judged(trace)
+        self.rejoins = False  # whether the resets put ejected targets back in rotation, too
         self.log: list[dict[str, Any]] = []
 
     def collapsed_at(self) -> Deadline | None:
@@ -88,7 +91,26 @@ class _Inquiry:
                 self.skipped(
                     "reset, retries off", deadline.t_ns, f"only {DEADLINES_MAX} broken deadlines are looked at"
                 )
-        return next((deadline for deadline in tried if self.reset(deadline, retries=False)), None)
+        for self.rejoins in (False, True):
+            for deadline in tried:
+                if self.rejoins and not self.ejected(deadline):
+                    continue
+                if self.reset(deadline, retries=False):
+                    return deadline
+        return None
+
+    def ejected(self, at: Deadline) -> bool:
+        """Whether a target is out of rotation at a deadline that no fault has taken."""
+        out: set[int] = set()
+        for t_ns, instance, healthy in self.trace.view_changes:
+            if t_ns <= at.t_ns:
+                (out.discard if healthy else out.add)(instance)
+        taken = (
+            fault.instances
+            for fault in self.trace.faults
+            if is_loss(fault) and fault.start_ns <= at.t_ns and (fault.end_ns is None or at.t_ns < fault.end_ns)
+        )
+        return bool(out.difference(*taken))
 
     def metastable(self, at: Deadline) -> bool:
         """Whether the reset alone, retries still on, lets the level hold (two states under one load)."""
@@ -98,7 +120,9 @@ class _Inquiry:
         return self.reset(at, retries=True)
 
     def reset(self, at: Deadline, *, retries: bool) -> bool:
-        """Whether the level holds after everything in queues, slots and back-offs is dropped at a deadline."""
+        """Whether the level holds after everything in queues, slots and back-offs is dropped at a deadline, and with
+        `rejoins` after every target that no fault has taken is put back in rotation.
+        """
         hypothesis = self.trace.scenario.hypothesis
         span = reset_span(
             at.t_ns,
@@ -112,11 +136,12 @@ class _Inquiry:
             until_ns=span.until_ns + min(self.patience_ns, hypothesis.recover_within),
             reset_at_ns=at.t_ns,
             retries_off_from_ns=None if retries else at.t_ns,
+            **({"rejoin_at_ns": at.t_ns} if self.rejoins else {}),
         )
         view = _judged(again)
         recovers = holds_within(view.end_s, view.level, span)
         self.tell(
-            f"reset, retries {'on' if retries else 'off'}",
+            f"reset, retries {'on' if retries else 'off'}{', all in rotation' if self.rejoins else ''}",
             at.t_ns,
             recovers,
             last_broken_s(view, at.t_ns, span.until_ns) if recovers else None,

@@ -49,6 +49,7 @@ def simulate(
     until_ns: int | None = None,
     reset_at_ns: int | None = None,
     retries_off_from_ns: int | None = None,
+    rejoin_at_ns: int | None = None,
     paranoid: bool = False,
     memory_limit_bytes: int | None = None,
     progress: Progress | None = None,
@@ -56,7 +57,8 @@ def simulate(
     """Simulate a scenario once, without judging it.
 
     `until_ns` may lie beyond the scenario's duration: everything goes on as it stands. `reset_at_ns` empties queues,
-    slots and pending retries once (D22), `retries_off_from_ns` switches retries off from then on; both are for replays.
+    slots and pending retries once (D22), `retries_off_from_ns` switches retries off from then on, `rejoin_at_ns` puts
+    every target that no fault has taken back in rotation once; these are for replays.
     """
     if engine not in ENGINES:
         raise ValueError(f"no engine is called {engine!r}; there are {' and '.join(ENGINES)}")
@@ -67,6 +69,7 @@ def simulate(
         abort=lower_abort(scenario),
         reset_at_ns=reset_at_ns,
         retries_off_from_ns=retries_off_from_ns,
+        rejoin_at_ns=rejoin_at_ns,
     )
     if course.end_ns <= 0:
         raise ValueError(f"until_ns must be more than 0, not {course.end_ns}")

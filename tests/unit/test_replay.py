@@ -224,8 +224,52 @@ def test_an_outage_is_what_no_reset_helps(healthy: Trace, broken: Trace) -> None
     fake = Fake(healthy, broken)
     found = replay.investigate(result.build(broken), broken, fake)
     assert (found.verdict, found.metastable, found.sustained_by) == ("outage", False, [])
-    assert [one["reset_at_s"] for one in found.replays] == [19.0, 14.0]
+    assert [(one["change"], one["reset_at_s"]) for one in found.replays] == [
+        ("reset, retries off", 19.0),
+        ("reset, retries off", 14.0),
+        ("reset, retries off, all in rotation", 19.0),  # the zone is back at 15 s, its instance in rotation only later
+    ]
     assert any("which can serve" in one["text"] for one in found.conclusions)
+
+
+def test_targets_that_checks_ejected_are_capacity(healthy: Trace, broken: Trace) -> None:
+    web_a = broken.plan.instance_names.index("web-a-1")
+    web_b = broken.plan.instance_names.index("web-b-1")
+
+    def asked_with(*changes: tuple[int, int, bool]) -> list[int | None]:
+        fake = Fake(healthy, broken)
+        run = replace(broken, view_changes=changes)
+        assert replay.investigate(result.build(run), run, fake).verdict == "outage"
+        return [one.get("rejoin_at_ns") for one in fake.asked]
+
+    assert asked_with((18 * S, web_a, False)) == [None, None, 19 * S]
+    assert asked_with((12 * S, web_a, False)) == [None, None, 19 * S, 14 * S]
+    assert asked_with((12 * S, web_a, False), (13 * S, web_a, True)) == [None, None]
+    assert asked_with((11 * S, web_b, False), (15 * S, web_b, True)) == [None, None]  # its zone is lost
+
+    class Rejoining(Fake):
+        def __call__(self, given: Scenario, **asked: Any) -> Trace:
+            self.asked.append(asked)
+            return self.healthy if "rejoin_at_ns" in asked else self.broken
+
+    run = replace(broken, view_changes=((18 * S, web_a, False),))
+    found = replay.investigate(result.build(run), run, Rejoining(healthy, broken))
+    assert (found.verdict, found.metastable) == ("collapse", True)
+    assert [one["change"] for one in found.replays if one["recovers"]] == [
+        "reset, retries off, all in rotation",
+        "reset, retries on, all in rotation",
+    ]
+    assert any("all in rotation, the same load is served" in one["text"] for one in found.conclusions)
+
+
+def test_rejoining_in_a_run(healthy: Trace) -> None:
+    def back_ns(**more: Any) -> int:
+        run = trace_of(scenario(), until_ns=40 * S, **more)
+        return next(t_ns for t_ns, _, healthy in run.view_changes if healthy)
+
+    by_itself_ns = next(t_ns for t_ns, _, healthy in healthy.view_changes if healthy)
+    assert back_ns(rejoin_at_ns=round(15.2 * S)) == round(15.2 * S) < by_itself_ns
+    assert back_ns(rejoin_at_ns=13 * S) == by_itself_ns, "what a fault has taken does not rejoin"
 
 
 def test_a_collapse_at_the_first_deadline_alone_counts(healthy: Trace, broken: Trace) -> None:

@@ -48,6 +48,17 @@ def test_a_verdict_changes_the_view_once() -> None:
     assert world.said == ["router.web: web-a-3 out of rotation", "router.web: web-a-3 back in rotation"]
 
 
+def test_targets_rejoin_whatever_their_health() -> None:
+    world, router, views = make_router()
+    for target in (13, 10, 12):
+        router.receive(Verdict(target, False))
+    router.rejoin({12})
+    assert views[3:] == [(10, True), (13, True)]
+    assert world.said[3:] == ["router.web: web-a-1 back in rotation", "router.web: web-a-4 back in rotation"]
+    router.receive(Verdict(13, True))  # sensed at last: no news
+    assert len(views) == 5
+
+
 @pytest.mark.parametrize(
     ("below", "open_with_healthy"), [(0.0, {0}), (0.5, {0, 1}), (0.51, {0, 1, 2}), (NEVER_OPEN, set())]
 )
