@@ -66,6 +66,7 @@ SERVICE_DEFAULTS: Fields = {
     "probe_timeout_ns": INFINITE,
     "phase_ns": 0,
     "propagation_ns": 0,
+    "control_zone": -1,
 }
 INSTANCE_DEFAULTS: Fields = {
     "slots": 1,

@@ -30,7 +30,7 @@ class HealthChecker(Controller[Notice, Verdict]):
 
     def decide(self) -> Iterable[Verdict]:
         """Verdicts on the targets heard of whose health is news."""
-        doubtful, self._doubtful = self._doubtful, []
+        doubtful, self._doubtful = dict.fromkeys(self._doubtful), []
         return [
             Verdict(instance, self._sensed[instance])
             for instance in doubtful

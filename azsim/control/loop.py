@@ -35,10 +35,28 @@ class Controller(ABC, Generic[Reading, Action]):
     def __init__(self, name: str, world: World) -> None:
         self.name = name
         self.world = world
+        self._halted = False
+        self._held: list[Reading] = []
 
     def receive(self, reading: Reading) -> None:
-        """One turn of the loop, when a reading arrives."""
+        """One turn of the loop, when a reading arrives; while the controller is halted it waits."""
+        if self._halted:
+            self._held.append(reading)
+            return
         self.sense(reading)
+        for action in self.decide():
+            self.act(action)
+
+    def halt(self) -> None:
+        """Stop acting: the zone it lives in is lost (O8)."""
+        self._halted = True
+
+    def go_on(self) -> None:
+        """Act again: take in what has come meanwhile, in that order, then decide once."""
+        self._halted = False
+        held, self._held = self._held, []
+        for reading in held:
+            self.sense(reading)
         for action in self.decide():
             self.act(action)
 

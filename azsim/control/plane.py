@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from azsim.control.health import HealthChecker
-from azsim.control.loop import World
+from azsim.control.loop import Controller, World
 from azsim.control.router import Router
 from azsim.dataplane.layout import Plan
 from azsim.dataplane.protocol import Notice
@@ -19,13 +20,24 @@ class ControlPlane:
         self._service = plan.instances["service"].tolist()
         self._checkers: dict[int, HealthChecker] = {}
         self._routers: list[Router] = []
+        self._in_zone: dict[int, list[Controller[Any, Any]]] = {}  # controllers by the zone they live in
         for number, (name, service) in enumerate(zip(plan.service_names, plan.services, strict=True)):
             if service["health"]:
                 first, count = int(service["instances_first"]), int(service["instances_count"])
                 targets = plan.instance_names[first : first + count]
                 router = Router(world, name, first, targets, float(service["fail_open_below"]), set_view)
                 self._routers.append(router)
-                self._checkers[number] = HealthChecker(world, router, int(service["propagation_ns"]))
+                checker = HealthChecker(world, router, int(service["propagation_ns"]))
+                self._checkers[number] = checker
+                self._in_zone.setdefault(int(service["control_zone"]), []).extend((checker, router))
+
+    def set_zone(self, zone: int, lost: bool) -> None:
+        """Stop the controllers in a zone, or let them go on; they take up what they have missed (O8)."""
+        for controller in self._in_zone.get(zone, []):
+            if lost:
+                controller.halt()
+            else:
+                controller.go_on()
 
     def notice(self, notice: Notice) -> None:
         """Hand a notice to the health checker of its service, at its turn in this instant (O1)."""

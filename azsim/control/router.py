@@ -38,7 +38,7 @@ class Router(Controller[Verdict, Verdict]):
         self._fail_open_below = fail_open_below
         self._set_view = set_view
         self._out: set[int] = set()  # the view: targets out of rotation
-        self._due: list[Verdict] = []
+        self._due: dict[int, Verdict] = {}  # the last one on each target
 
     def target(self, instance: int) -> str:
         """The name of a target."""
@@ -57,12 +57,12 @@ class Router(Controller[Verdict, Verdict]):
 
     def sense(self, reading: Verdict) -> None:
         """Take in a verdict."""
-        self._due.append(reading)
+        self._due[reading.instance] = reading
 
     def decide(self) -> Iterable[Verdict]:
         """Changes of the view that bring it in line with the verdicts."""
-        due, self._due = self._due, []
-        return [verdict for verdict in due if verdict.healthy == (verdict.instance in self._out)]
+        due, self._due = self._due, {}
+        return [verdict for verdict in due.values() if verdict.healthy == (verdict.instance in self._out)]
 
     def act(self, action: Verdict) -> None:
         """Change the view."""

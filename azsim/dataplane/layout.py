@@ -84,6 +84,7 @@ SERVICE = np.dtype(
         ("probe_timeout_ns", "i8"),
         ("phase_ns", "i8"),  # of the first probe; -1: keyed per target in [0, interval)
         ("propagation_ns", "i8"),  # from a notice to the view: read by the control plane only
+        ("control_zone", "i4"),  # where its controllers live, -1: outside all zones; read by the control plane only
     ],
     align=True,
 )

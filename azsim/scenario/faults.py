@@ -26,6 +26,7 @@ Hosts = Annotated[
     Annotated[Literal["all"], Tag("<word>")] | Annotated[Count, Tag("<count>")],
     Discriminator(lambda value: "<word>" if isinstance(value, str) else "<count>"),
 ]
+REPEATS_MAX: Final = 1000
 _HOSTS: Final = "Which instances: `all`, or the k with the lowest ids."
 _ZONE: Final = "Only instances in this zone; `none` takes every zone."
 
@@ -34,11 +35,11 @@ class ZoneLoss(Model):
     """A zone goes away (F1)."""
 
     zone: Name = key("The zone.", example="c", unbuilt={"each": "one zone, such as zone: c"})
-    mode: Literal["power", "refuse", "blackhole"] = key(
-        "`power`: everything in it vanishes. `refuse`: it refuses fast. `blackhole`: packets from and to it are lost.",
+    mode: Literal["power", "refuse", "blackhole", "control"] = key(
+        "`power`: everything in it vanishes. `refuse`: it refuses fast. `blackhole`: packets from and to it are lost. "
+        "`control`: only the controllers placed in it stop acting (`balancer.control_zone`).",
         default="power",
         example="power",
-        unbuilt={"control": "mode: power"},
     )
 
 
@@ -88,15 +89,45 @@ class Latency(OnService):
 
 
 class ErrorRate(OnService):
-    """Instances answer some requests with an error after the full work."""
+    """Instances answer some requests at once with an error, without work (D9)."""
 
     share: Share = key("The share of requests.", example="5%")
 
 
-FaultSpec = ZoneLoss | CpuStress | TrafficSpike | Crash | Pause | Latency | ErrorRate
-KINDS: Final = ("zone_loss", "cpu_stress", "traffic_spike", "crash", "pause", "latency", "error_rate")
+class Partition(Model):
+    """Zones cannot reach each other, though each is well by itself (F2)."""
+
+    between: Annotated[tuple[Name, ...], Field(min_length=2)] = key(
+        "The zones; the links between any two of them are cut, both ways.", example=["a", "b"]
+    )
+
+
+class CutOff(Model):
+    """A zone is cut off from outside: from customers and from health checks, but not from other zones (F3)."""
+
+    zone: Name = key("The zone.", example="c")
+
+
+class Repeat(Model):
+    """A fault that comes again: flapping (F4)."""
+
+    every: PositiveDuration = key("Time from one start to the next; more than `for`.", example="60s")
+    times: Annotated[int, Strict(), Field(ge=2, le=REPEATS_MAX)] = key("How often in all.", example=5)
+
+
+FaultSpec = ZoneLoss | CpuStress | TrafficSpike | Crash | Pause | Latency | ErrorRate | Partition | CutOff
+KINDS: Final = (
+    "zone_loss",
+    "cpu_stress",
+    "traffic_spike",
+    "crash",
+    "pause",
+    "latency",
+    "error_rate",
+    "partition",
+    "cut_off",
+)
 UNBUILT_KINDS: Final = {
-    "partition": "zone_loss: {zone: c, mode: blackhole}",
     "packet_loss": "error_rate: {service: web, share: 1%}",
     "slow_dependency": "latency: {service: catalog, add: 200ms}",
     "memory_leak": "pause: {service: web, hosts: 1}",
@@ -121,6 +152,11 @@ class Fault(Model):
     for_: OrNone[PositiveDuration] = key(
         "How long it lasts; `none` lasts until the end of the run.", alias="for", default="none", example="10min"
     )
+    repeat: OrNone[Repeat] = key(
+        "How often it comes again; each time is a fault of its own, called `id.1`, `id.2` and so on.",
+        default="none",
+        example={"every": "60s", "times": 5},
+    )
     zone_loss: ZoneLoss | None = key("A zone goes away.", default=None, example={"zone": "c"})
     cpu_stress: CpuStress | None = key(
         "Something else burns CPU on the same machines.", default=None, example={"service": "web", "load": "80%"}
@@ -138,6 +174,8 @@ class Fault(Model):
     error_rate: ErrorRate | None = key(
         "Instances answer with errors.", default=None, example={"service": "web", "share": "5%"}
     )
+    partition: Partition | None = key("Zones cannot reach each other.", default=None, example={"between": ["a", "b"]})
+    cut_off: CutOff | None = key("Customers cannot reach a zone.", default=None, example={"zone": "c"})
 
     @model_validator(mode="after")
     def _one_kind(self) -> Fault:
@@ -159,6 +197,15 @@ class Fault(Model):
         spec: FaultSpec = getattr(self, self.kind)
         return spec
 
+    @property
+    def times(self) -> tuple[tuple[int, int | None], ...]:
+        """When it starts and ends, ns, once for each time it comes; None: it stays."""
+        starts = [self.at]
+        if self.repeat is not None:
+            starts = [self.at + k * self.repeat.every for k in range(self.repeat.times)]
+        return tuple((start_ns, None if self.for_ is None else start_ns + self.for_) for start_ns in starts)
+
     def end_ns(self, duration_ns: int) -> int:
-        """When it ends in a run of the given length, ns; at the latest when the run does."""
-        return duration_ns if self.for_ is None else min(self.at + self.for_, duration_ns)
+        """When it has ended for good in a run of the given length, ns; at the latest when the run does."""
+        last_ns = self.times[-1][1]
+        return duration_ns if last_ns is None else min(last_ns, duration_ns)

@@ -161,6 +161,11 @@ class Balancer(Model):
         default="none",
         example={"interval": "10s", "timeout": "5s", "unhealthy_after": 2, "healthy_after": 5},
     )
+    control_zone: OrNone[Name] = key(
+        "The zone its health checker and its control plane live in, and stop acting with; `none` is outside all zones.",
+        default="none",
+        example="a",
+    )
     retry: OrNone[BalancerRetry] = key(
         "Attempts on other targets, unseen by the client.", default="none", example={"attempts": 3, "on": ["refused"]}
     )

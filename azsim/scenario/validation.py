@@ -7,7 +7,7 @@ from typing import Final
 
 from azsim.base.units import format_duration
 from azsim.scenario.contents import Contents
-from azsim.scenario.faults import CpuStress, Fault, TrafficSpike, ZoneLoss
+from azsim.scenario.faults import CpuStress, CutOff, Fault, Partition, TrafficSpike, ZoneLoss
 from azsim.scenario.paths import nearest
 from azsim.scenario.problems import Problem
 from azsim.scenario.service import Balancer, Call, Instance, Service
@@ -157,6 +157,9 @@ def _services(contents: Contents) -> Iterator[Problem]:
         for zone, override in service.overrides.items():
             yield from _instance(override, (*path, "overrides", zone))
         yield from _balancer(service.balancer, (*path, "balancer"))
+        control_zone = service.balancer.control_zone
+        if control_zone is not None and control_zone not in contents.zones:
+            yield _unknown((*path, "balancer", "control_zone"), "zone", control_zone, contents.zones)
     if in_total > INSTANCES_MAX:
         rule = f"there are {in_total} instances in total; at most {INSTANCES_MAX} are simulated"
         yield Problem(("services",), rule, "{web: {instances_per_zone: 4}}")
@@ -284,7 +287,23 @@ def _faults(contents: Contents) -> Iterator[Problem]:
         elif fault.at < contents.warmup:
             rule = f"a fault starts after the warmup, at {format_duration(contents.warmup)} or later"
             yield Problem((*path, "at"), rule, format_duration(contents.warmup))
+        yield from _repeats(contents, fault, path)
         yield from _target(contents, fault, (*path, fault.kind))
+
+
+def _repeats(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
+    """A fault that comes again has ended before it does."""
+    if fault.repeat is None:
+        return
+    example = format_duration(2 * (fault.for_ or fault.repeat.every))
+    if fault.for_ is None:
+        yield Problem((*path, "repeat"), "a fault that comes again must end: it needs `for`", "none")
+    elif fault.for_ >= fault.repeat.every:
+        yield Problem((*path, "repeat", "every"), f"must be more than `for`, {format_duration(fault.for_)}", example)
+    elif fault.times[-1][0] >= contents.duration:
+        fitting = 1 + (contents.duration - fault.at - 1) // fault.repeat.every
+        rule = f"the last time starts before the run ends, at {format_duration(contents.duration)}"
+        yield Problem((*path, "repeat", "times"), rule, str(max(2, fitting)))
 
 
 def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
@@ -294,6 +313,13 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
         if spec.population not in contents.traffic:
             yield _unknown((*path, "population"), "population", spec.population, contents.traffic)
         return
+    if isinstance(spec, Partition):
+        for position, zone in enumerate(spec.between):
+            if zone not in contents.zones:
+                yield _unknown((*path, "between", position), "zone", zone, contents.zones)
+        for position, zone in _repeated(spec.between):
+            yield Problem((*path, "between", position), f"zone {zone} is named twice", "[a, b]")
+        return
     if spec.zone == "each" and isinstance(spec, ZoneLoss) and "each" not in contents.zones:
         rule = "each is in the format but not built yet; what works is one zone at a time"
         yield Problem((*path, "zone"), rule, contents.zones[-1])
@@ -301,7 +327,11 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
     if spec.zone is not None and spec.zone not in contents.zones:
         yield _unknown((*path, "zone"), "zone", spec.zone, contents.zones)
         return
-    if isinstance(spec, ZoneLoss):
+    if isinstance(spec, ZoneLoss | CutOff):
+        homes = {service.balancer.control_zone for service in contents.services.values()}
+        if isinstance(spec, ZoneLoss) and spec.mode == "control" and spec.zone not in homes:
+            rule = f"no controller lives in zone {spec.zone}: set balancer.control_zone of a service"
+            yield Problem((*path, "mode"), rule, "power")
         return
     if spec.service not in contents.services:
         yield _unknown((*path, "service"), "service", spec.service, contents.services)

@@ -23,6 +23,7 @@ class Lever(IntEnum):
     LATENCY = 3  # instance; ns
     ERROR_SHARE = 4  # instance; share
     RATE = 5  # population; factor
+    CONTROL = 6  # zone; True: the controllers in it stop acting
 
 
 class Effect(NamedTuple):
@@ -90,7 +91,7 @@ def effective(lever: Lever, values: Collection[Any]) -> Any:
         threads = math.fsum(value[0] for value in values)
         load = math.fsum(value[1] for value in values)
         return threads, load, max((value[2] for value in values), default=cpu.SHARED)
-    if lever == Lever.LINK:
+    if lever in (Lever.LINK, Lever.CONTROL):
         return bool(values)
     if lever == Lever.LATENCY:
         return sum(values)

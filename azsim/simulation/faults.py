@@ -20,7 +20,14 @@ from azsim.simulation.trace import FaultSpan
 class Faults:
     """The faults of a run: one process each, and the set of those that are active now."""
 
-    def __init__(self, env: Environment, plane: DataPlane, faults: Sequence[Fault]) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        plane: DataPlane,
+        faults: Sequence[Fault],
+        set_control: Callable[[int, bool], None] = lambda zone, lost: None,
+    ) -> None:
+        """`set_control(zone, lost)` stops the controllers in a zone, and lets them go on."""
         self._env = env
         self._faults = faults
         self._active: list[int] = []  # numbers of faults, ascending: products and sums have one order
@@ -37,6 +44,7 @@ class Faults:
             Lever.LATENCY: plane.set_latency,
             Lever.ERROR_SHARE: plane.set_error_share,
             Lever.RATE: plane.set_rate_factor,
+            Lever.CONTROL: set_control,
         }
         for number, fault in enumerate(faults):
             env.process(self._process(number, fault))

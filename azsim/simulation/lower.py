@@ -84,6 +84,8 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         row = _service(service)
         row |= {"instances_first": numbers[name, scenario.zones[0]].start, "instances_count": counts[name]}
         row |= {"calls_first": len(hops.rows), "calls_count": len(service.calls)}
+        control_zone = service.balancer.control_zone
+        row["control_zone"] = -1 if control_zone is None else scenario.zones.index(control_zone)
         for call in service.calls:
             hops.add(call, counts[name], caller=services[name])
         service_rows.append(row)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import combinations
 
 from azsim.base.units import format_duration, format_share
 from azsim.policy import cpu
@@ -13,14 +15,24 @@ from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever, crash
 from azsim.simulation.lower import instance_numbers
 
 _COMPETITIONS = {"shared": cpu.SHARED, "own-group": cpu.OWN_GROUP, "strict": cpu.STRICT}
-_ZONE_LOST = {"power": "power lost", "refuse": "refuses connections", "blackhole": "cut off"}
-_ZONE_BACK = {"power": "power restored", "refuse": "accepts connections again", "blackhole": "reachable again"}
+_ZONE_LOST = {
+    "power": "power lost",
+    "refuse": "refuses connections",
+    "blackhole": "cut off",
+    "control": "loses its control plane",
+}
+_ZONE_BACK = {
+    "power": "power restored",
+    "refuse": "accepts connections again",
+    "blackhole": "reachable again",
+    "control": "has its control plane back",
+}
 
 
 def lower_faults(scenario: Scenario) -> tuple[Fault, ...]:
     """The faults of a scenario, as listed, acting on things by their numbers in its tables."""
     numbers = instance_numbers(scenario)
-    return tuple(_fault(fault, scenario, numbers) for fault in scenario.faults)
+    return tuple(one for fault in scenario.faults for one in _times(fault, _fault(fault, scenario, numbers)))
 
 
 def lower_abort(scenario: Scenario) -> tuple[AbortCondition, ...]:
@@ -31,16 +43,37 @@ def lower_abort(scenario: Scenario) -> tuple[AbortCondition, ...]:
     )
 
 
+def _times(fault: written.Fault, once: Fault) -> Iterable[Fault]:
+    """A fault as often as it comes."""
+    if fault.repeat is None:
+        return [once]
+    return [
+        dataclasses.replace(once, id=f"{fault.id}.{number}", start_ns=start_ns, end_ns=end_ns)
+        for number, (start_ns, end_ns) in enumerate(fault.times, 1)
+    ]
+
+
 def _fault(fault: written.Fault, scenario: Scenario, numbers: dict[tuple[str, str], range]) -> Fault:
     spec = fault.spec
     ended = ""
     effects: list[Effect] = []
     instances: list[int] = []
     if isinstance(spec, written.ZoneLoss):
-        instances = [i for (_, zone), block in numbers.items() if zone == spec.zone for i in block]
-        effects = _zone_loss(spec, scenario.zones, instances)
+        if spec.mode != "control":
+            instances = [i for (_, zone), block in numbers.items() if zone == spec.zone for i in block]
+        effects = _zone_loss(spec, scenario, instances)
         what = f"zone {spec.zone} {spec.mode}"
         started, ended = f"zone {spec.zone} {_ZONE_LOST[spec.mode]}", f"zone {spec.zone} {_ZONE_BACK[spec.mode]}"
+    elif isinstance(spec, written.Partition):
+        places = sorted(scenario.zones.index(zone) for zone in spec.between)
+        effects = [cut(place, other) for place, other in combinations(places, 2)]
+        what = f"partition between {' and '.join(spec.between)}"
+        started, ended = what, f"zones {' and '.join(spec.between)} reach each other again"
+    elif isinstance(spec, written.CutOff):
+        instances = [i for (_, zone), block in numbers.items() if zone == spec.zone for i in block]
+        effects = [cut(scenario.zones.index(spec.zone), len(scenario.zones))]
+        what = started = f"zone {spec.zone} cut off from outside"
+        ended = f"zone {spec.zone} reachable from outside again"
     elif isinstance(spec, written.TrafficSpike):
         effects = [Effect(Lever.RATE, list(scenario.traffic).index(spec.population), spec.factor)]
         started = what = f"traffic of {spec.population} x{spec.factor:g}"
@@ -70,12 +103,21 @@ def _where(spec: written.OnService, count: int) -> str:
     return f"{spec.service}{zone} ({count} host{'' if count == 1 else 's'})"
 
 
-def _zone_loss(spec: written.ZoneLoss, zones: tuple[str, ...], instances: list[int]) -> list[Effect]:
-    """Its instances are dead or refuse (F1), or every link out of it is cut, outside being one place more (O6)."""
+def _zone_loss(spec: written.ZoneLoss, scenario: Scenario, instances: list[int]) -> list[Effect]:
+    """Its instances are dead or refuse (F1), or every link out of it is cut, outside being one place more (O6).
+
+    Its controllers stop in every mode: they are gone, or can reach nobody (O8).
+    """
+    zones = scenario.zones
+    zone = zones.index(spec.zone)
+    effects = []
+    if any(service.balancer.control_zone == spec.zone for service in scenario.services.values()):
+        effects = [Effect(Lever.CONTROL, zone, True)]
     if spec.mode == "blackhole":
-        zone = zones.index(spec.zone)
-        return [cut(zone, place) for place in range(len(zones) + 1) if place != zone]
-    return [(dead if spec.mode == "power" else crashed)(instance) for instance in instances]
+        effects += [cut(zone, place) for place in range(len(zones) + 1) if place != zone]
+    elif spec.mode != "control":
+        effects += [(dead if spec.mode == "power" else crashed)(instance) for instance in instances]
+    return effects
 
 
 def _on_instance(

@@ -62,9 +62,9 @@ class Pass:
         self.view_changes: list[tuple[int, int, bool]] = []
         self._plane = plane
         self.env = env = Environment(plane, in_chunks(plane, plane.plan.key) if paranoid else None)
-        self.faults = Faults(env, plane, course.faults)
-        self.abort = Abort(env, plane, self.faults, course.abort)
         control = ControlPlane(plane.plan, env, self._set_view)
+        self.faults = Faults(env, plane, course.faults, control.set_zone)
+        self.abort = Abort(env, plane, self.faults, course.abort)
         env.listen(control.notice)
         if course.reset_at_ns is not None:
             env.call_at(course.reset_at_ns, (Rank.EXPERIMENTER, "reset", 0), plane.reset)

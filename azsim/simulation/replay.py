@@ -170,9 +170,7 @@ class _Inquiry:
     def edges_ns(self) -> list[int]:
         """When faults started and ended, and when others would in a longer run."""
         happened = [(fault.start_ns, fault.end_ns) for fault in self.trace.faults]
-        planned = [
-            (fault.at, None if fault.for_ is None else fault.at + fault.for_) for fault in self.trace.scenario.faults
-        ]
+        planned = [times for fault in self.trace.scenario.faults for times in fault.times]
         return [edge for edges in (*happened, *planned) for edge in edges if edge is not None]
 
     @property

@@ -37,6 +37,7 @@ VALUES: dict[Lever, st.SearchStrategy[Any]] = {
     Lever.LATENCY: st.integers(1, 10**9),
     Lever.ERROR_SHARE: st.floats(0.01, 1.0),
     Lever.RATE: st.floats(0.0, 10.0),
+    Lever.CONTROL: st.just(True),
 }
 
 
@@ -81,6 +82,8 @@ def expected(faults: list[Fault], t_ns: int) -> dict[tuple[str, Any], Any]:
             state["latency", target] = sum(values)
         elif lever == Lever.ERROR_SHARE:
             state["error share", target] = 1 - math.prod(1 - p for p in values)
+        elif lever == Lever.CONTROL:
+            state["control", target] = True
         elif math.prod(values) != 1.0:
             state["rate factor", target] = math.prod(values)
     return state
@@ -91,7 +94,7 @@ def expected(faults: list[Fault], t_ns: int) -> dict[tuple[str, Any], Any]:
 def test_overlapping_faults_compose_and_end_exactly(make_plane: Any, faults: list[Fault]) -> None:
     plane = make_plane()
     env = Environment(plane)
-    schedule = Faults(env, plane, faults)
+    schedule = Faults(env, plane, faults, lambda zone, lost: plane._told("control", zone, lost, False))
     seen: dict[int, dict[Any, Any]] = {}
     up: dict[int, int] = {}
 
@@ -325,6 +328,68 @@ def test_latency_and_spikes() -> None:
     assert slow.what == "latency +200ms to store (1 host)"
     assert spike.effects == (Effect(Lever.RATE, 1, 1.5),)
     assert (spike.what, spike.instances) == ("traffic of spiders x1.5", ())
+
+
+def test_a_partition_cuts_the_links_between_its_zones_alone() -> None:
+    two, all_three = lowered(
+        {"at": "5min", "partition": {"between": ["c", "a"]}},
+        {"at": "6min", "for": "1s", "partition": {"between": ["a", "b", "c"]}},
+    )
+    assert two.effects == (Effect(Lever.LINK, (0, 2), True),)
+    assert (two.what, two.ended, two.instances) == (
+        "partition between c and a",
+        "zones c and a reach each other again",
+        (),
+    )
+    assert all_three.effects == tuple(Effect(Lever.LINK, link, True) for link in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_a_zone_cut_off_from_outside_still_reaches_the_other_zones() -> None:
+    (cut_off,) = lowered({"at": "5min", "cut_off": {"zone": "b"}})
+    assert cut_off.effects == (Effect(Lever.LINK, (1, 3), True),)
+    assert cut_off.instances == (2, 3, 7)  # probes come from outside: it is they that will notice
+
+
+def test_a_crash_without_an_end_does_not_return() -> None:
+    (gone,) = lowered({"at": "5min", "crash": {"service": "store", "hosts": 1}})
+    assert gone.end_ns is None
+    assert gone.effects == (Effect(Lever.STATE, 6, (InstanceState.CRASHED, 0)),)
+
+
+def test_a_fault_that_comes_again_is_a_fault_each_time() -> None:
+    flaps = lowered(
+        {
+            "id": "flap",
+            "at": "1min",
+            "for": "20s",
+            "zone_loss": {"zone": "b"},
+            "repeat": {"every": "90s", "times": 3},
+        }
+    )
+    assert [(flap.id, flap.start_ns // SECOND_NS, (flap.end_ns or 0) // SECOND_NS) for flap in flaps] == [
+        ("flap.1", 60, 80),
+        ("flap.2", 150, 170),
+        ("flap.3", 240, 260),
+    ]
+    assert {flap.effects for flap in flaps} == {
+        tuple(Effect(Lever.STATE, i, (InstanceState.DEAD, 0)) for i in (2, 3, 7))
+    }
+
+
+def test_a_lost_zone_takes_the_controllers_that_live_in_it() -> None:
+    work = {"distribution": "constant", "mean": "20ms"}
+    at_home = {"front": {"work": work, "balancer": {"control_zone": "b"}}, "store": {"work": work}}
+    control, power, elsewhere = lowered(
+        {"at": "5min", "zone_loss": {"zone": "b", "mode": "control"}},
+        {"at": "6min", "zone_loss": {"zone": "b"}},
+        {"at": "7min", "zone_loss": {"zone": "c"}},
+        services=at_home,
+    )
+    halted = Effect(Lever.CONTROL, 1, True)
+    assert (control.effects, control.instances) == ((halted,), ())
+    assert (control.started, control.ended) == ("zone b loses its control plane", "zone b has its control plane back")
+    assert power.effects[0] == halted
+    assert {effect.lever for effect in elsewhere.effects} == {Lever.STATE}
 
 
 def test_abort_conditions_come_over_as_written() -> None:

@@ -14,7 +14,7 @@ from azsim.control.plane import ControlPlane
 from azsim.control.router import Router, Verdict
 from azsim.dataplane.protocol import Notice
 from azsim.policy.balancing import NEVER_OPEN
-from azsim.simulation.environment import Environment
+from azsim.simulation.environment import Environment, Rank
 from azsim.simulation.trace import Event
 
 
@@ -88,9 +88,9 @@ def test_a_health_checker_publishes_news_only() -> None:
 def plan_of(*propagation_ns: int) -> Any:
     """One service of two instances for each time; instances are numbered through."""
     fields = [("health", "i4"), ("instances_first", "i4"), ("instances_count", "i4"), ("propagation_ns", "i8")]
-    services = np.zeros(len(propagation_ns), [*fields, ("fail_open_below", "f8")])
+    services = np.zeros(len(propagation_ns), [*fields, ("fail_open_below", "f8"), ("control_zone", "i4")])
     for number, time_ns in enumerate(propagation_ns):
-        services[number] = (1, 2 * number, 2, time_ns, NEVER_OPEN)
+        services[number] = (1, 2 * number, 2, time_ns, NEVER_OPEN, -1)
     names = ["web", "db", "cart"][: len(services)]
     instances = np.array([(number // 2,) for number in range(2 * len(services))], [("service", "i4")])
     return SimpleNamespace(
@@ -157,3 +157,37 @@ def test_services_without_health_checks_have_no_controllers(make_plane: Any) -> 
     plane, env = run_control(make_plane, plan, [Notice(100, 0, False)], SECOND_NS)
     assert plane.calls == [(100, True, "view", 0, False)]
     assert {event.source for event in env.events} == {"health.web", "router.web"}
+
+
+def test_controllers_of_a_lost_zone_stop_and_take_up_what_they_missed(make_plane: Any) -> None:
+    """D38: the checker holds notices, the router verdicts that were under way; both decide once when they go on."""
+    plan = plan_of(100, 0)
+    plan.services["control_zone"][:] = (2, -1)
+    notices = [
+        Notice(10, 0, False),  # its verdict is under way when the zone goes
+        Notice(60, 1, False),  # and well again before it is back: no news
+        Notice(70, 1, True),
+        Notice(80, 3, False),  # the controllers of db live elsewhere
+    ]
+    plane = make_plane(notices)
+    env = Environment(plane)
+    control = ControlPlane(plan, env, plane.set_view)
+    env.listen(control.notice)
+    env.call_at(50, (Rank.FAULT_START, "", 0), lambda: control.set_zone(2, True))
+    env.call_at(300, (Rank.FAULT_END, "", 0), lambda: control.set_zone(2, False))
+    env.run_to(SECOND_NS)
+    assert plane.calls == [(80, True, "view", 3, False), (300, False, "view", 0, False)]
+    assert [event.t_ns for event in env.events if "web" in event.source] == [10, 300]
+
+
+def test_what_broke_while_the_controllers_were_away_is_published_when_they_are_back(make_plane: Any) -> None:
+    plan = plan_of(100)
+    plan.services["control_zone"][:] = 0
+    plane = make_plane([Notice(60, 1, False)])
+    env = Environment(plane)
+    control = ControlPlane(plan, env, plane.set_view)
+    env.listen(control.notice)
+    env.call_at(50, (Rank.FAULT_START, "", 0), lambda: control.set_zone(0, True))
+    env.call_at(200, (Rank.FAULT_END, "", 0), lambda: control.set_zone(0, False))
+    env.run_to(SECOND_NS)
+    assert plane.calls == [(300, False, "view", 1, False)]
