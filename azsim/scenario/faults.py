@@ -83,13 +83,15 @@ class Pause(OnService):
 
 
 class Latency(OnService):
-    """Packets from and to instances take longer."""
+    """Packets to instances take longer (D5, D11)."""
 
-    add: PositiveDuration = key("Added to each packet, each way.", example="200ms")
+    add: PositiveDuration = key(
+        "Added to each packet to the instance; answers travel as before (D11).", example="200ms"
+    )
 
 
 class ErrorRate(OnService):
-    """Instances answer some requests at once with an error, without work (D9)."""
+    """Instances answer some requests with an error, as soon as they get a slot and without any work (D9)."""
 
     share: Share = key("The share of requests.", example="5%")
 

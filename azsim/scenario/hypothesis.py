@@ -82,7 +82,9 @@ class Abort(Model):
     """A condition that ends all faults, as a chaos tool would (J6)."""
 
     error_rate: OverShare | None = key("The share of requests that fail.", default=None, example="> 20%")
-    instances: UnderCount | None = key("Instances in rotation, over all services.", default=None, example="< 3")
+    instances: UnderCount | None = key(
+        "Instances that are up, over all services, in rotation or not.", default=None, example="< 3"
+    )
     data_loss: Unbuilt = unbuilt("Acknowledged writes lost.", 'error_rate: "> 20%"')
     for_: Duration = key("How long the condition holds before it counts.", alias="for", default="0s", example="60s")
 
