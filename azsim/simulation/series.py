@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from azsim.base.errors import InternalError
+from azsim.base.sums import exact_sums
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import INFINITE, OUTCOMES
 from azsim.dataplane.layout import (
@@ -30,6 +31,7 @@ from azsim.policy.histogram import BINS, bin_bounds_ns
 from azsim.policy.retry import AT_ONCE, DECORRELATED
 
 Floats = npt.NDArray[np.float64]
+Sums = npt.NDArray[np.object_]  # Python's integers
 
 PERMILLES: Final = {"p50": 500, "p90": 900, "p99": 990, "p999": 999}
 MIDPOINT_NS: Final[Floats] = np.array([sum(bin_bounds_ns(b)) / 2 for b in range(BINS)])
@@ -221,19 +223,19 @@ def _window_percentiles(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A recording summed over a span of time, [start_ns, end_ns)."""
+    """A recording summed over a span of time, [start_ns, end_ns). CPU and waiting time may exceed 64 bits."""
 
     start_ns: int
     end_ns: int
-    populations: Int64s  # (P, columns)
-    services: Int64s  # (S, columns)
-    zones: Int64s  # (S, Z, columns); only those that cover a row mean something
+    populations: Sums  # (P, columns)
+    services: Sums  # (S, columns)
+    zones: Sums  # (S, Z, columns); only those that cover a row mean something
     latency: Int64s  # (BINS,)
 
     @property
-    def failed(self) -> Int64s:
+    def failed(self) -> Sums:
         """Requests that started in the block and failed, by outcome: (OUTCOMES,)."""
-        by_outcome: Int64s = self.populations[:, STARTED_FAILED : STARTED_FAILED + OUTCOMES].sum(axis=0)
+        by_outcome: Sums = self.populations[:, STARTED_FAILED : STARTED_FAILED + OUTCOMES].sum(axis=0)
         return by_outcome
 
     def total(self, column: int) -> int:
@@ -256,9 +258,9 @@ def block(recording: Recording, start_ns: int, end_ns: int) -> Block:
     return Block(
         start_ns,
         end_ns,
-        recording.populations[first:last].sum(axis=0),
-        recording.services[first:last].sum(axis=0),
-        recording.zones[first:last].sum(axis=0),
+        exact_sums(recording.populations[first:last]),
+        exact_sums(recording.services[first:last]),
+        exact_sums(recording.zones[first:last]),
         recording.latency[first:last].sum(axis=0),
     )
 
