@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from hypothesis import given, settings
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 from azsim.scenario import Scenario
 from tests.shop import SHOP, story
 
-AS_WRITTEN = story(Scenario.from_dict(SHOP))
+
+@cache
+def as_written() -> dict[str, Any]:
+    return story(Scenario.from_dict(SHOP))
 
 
 def shuffled(value: Any, chance: random.Random) -> Any:
@@ -27,11 +31,11 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 
 def test_the_shop_shows_something() -> None:
     """What is compared below would hold of an empty result, too."""
-    totals = AS_WRITTEN["totals"]
+    totals = as_written()["totals"]
     assert totals["succeeded"] > 500
     assert len(totals["failed"]) >= 2
     assert totals["attempts"] > totals["offered"]
-    assert len(AS_WRITTEN["events"]) > 8
+    assert len(as_written()["events"]) > 8
 
 
 @settings(max_examples=12)
@@ -39,7 +43,7 @@ def test_the_shop_shows_something() -> None:
 def test_the_order_of_keys_does_not_matter(seed: int) -> None:
     """One digest, one run: requests, work and probes are keyed by numbers that follow names, not lines."""
     scenario = Scenario.from_dict(shuffled(SHOP, random.Random(seed)))
-    assert story(scenario) == AS_WRITTEN
+    assert story(scenario) == as_written()
 
 
 QUANTITY = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)(ms|s|/s|%)(?![\w/])")
@@ -71,7 +75,7 @@ def respelled(value: Any, chance: random.Random) -> Any:
 def test_the_spelling_of_quantities_does_not_matter(seed: int) -> None:
     spelled = respelled(SHOP, random.Random(seed))
     assert spelled != SHOP
-    assert story(Scenario.from_dict(spelled)) == AS_WRITTEN
+    assert story(Scenario.from_dict(spelled)) == as_written()
 
 
 def without(result: dict[str, Any], service: str) -> dict[str, Any]:
@@ -110,4 +114,4 @@ def test_a_service_that_nobody_calls_changes_nothing(zone: str, instances: int, 
     }
     larger = {**SHOP, "services": {**SHOP["services"], "zulu": idle}}
     found = without(story(Scenario.from_dict(larger)), "zulu")
-    assert found == without(AS_WRITTEN, "zulu")
+    assert found == without(as_written(), "zulu")
