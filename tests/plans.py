@@ -18,11 +18,12 @@ import numpy as np
 
 from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, Outcome
-from azsim.dataplane.layout import HOP, INSTANCE, PLACE, POPULATION, SEGMENT, SERVICE, Plan
+from azsim.dataplane.layout import HOP, INSTANCE, PLACE, POPULATION, SEGMENT, SERVICE, TRAIT, Plan
 from azsim.policy.arrivals import UNITS_PER_NS, increment
 from azsim.policy.balancing import ROUND_ROBIN
 from azsim.policy.distributions import CONSTANT
 from azsim.policy.retry import AT_ONCE
+from azsim.policy.shedding import FIFO, LIFO
 
 KEY = run_key(1)
 US = 1_000
@@ -70,7 +71,7 @@ SERVICE_DEFAULTS: Fields = {
 }
 INSTANCE_DEFAULTS: Fields = {
     "slots": 1,
-    "lifo": 0,
+    "discipline": FIFO,
     "drop_expired": 0,
     "work": CONSTANT,
     "work_a": 0.0,
@@ -80,6 +81,13 @@ INSTANCE_DEFAULTS: Fields = {
     "work_mean_ns": 0.0,
     "queue": INFINITE,
     "cores": None,  # None: as many as slots
+}
+TRAIT_DEFAULTS: Fields = {
+    "newest_beyond": INFINITE,
+    "codel_interval_ns": 100 * MS,
+    "codel_target_ns": 5 * MS,
+    "contention": 0.0,
+    "coherency": 0.0,
 }
 
 
@@ -112,6 +120,7 @@ class PopulationSpec:
     arrivals_ns: Sequence[int] | None
     segments: Sequence[tuple[int, float, float]] | None
     places: Mapping[str, float]
+    priority: int
     hop: Fields
 
 
@@ -144,6 +153,7 @@ def population(
     arrivals_ns: Sequence[int] | None = None,
     segments: Sequence[tuple[int, float, float]] | None = None,
     places: Mapping[str, float] | None = None,
+    priority: int = 0,
     **hop: Any,
 ) -> PopulationSpec:
     """Clients of service `to`.
@@ -152,7 +162,8 @@ def population(
     fine), or by `segments`: (start_ns, requests per s, change of that per s). `places`: shares by zone name or
     "outside". Everything else is a field of HOP.
     """
-    return PopulationSpec(to, name, clients, rate_per_s, arrivals_ns, segments, places or {"outside": 1.0}, _hop(hop))
+    where = places or {"outside": 1.0}
+    return PopulationSpec(to, name, clients, rate_per_s, arrivals_ns, segments, where, priority, _hop(hop))
 
 
 def call(to: str, **hop: Any) -> CallSpec:
@@ -171,14 +182,15 @@ def service(
 ) -> ServiceSpec:
     """A service with so many instances per zone; `work_ns` is constant work.
 
-    The rest are fields of SERVICE and INSTANCE; `overrides` gives fields of INSTANCE by zone.
+    The rest are fields of SERVICE, INSTANCE and TRAIT; `overrides` gives fields of the last two by zone.
     """
     if work_ns is not None:
         fields |= {"work": CONSTANT, "work_a": float(work_ns), "work_mean_ns": float(work_ns)}
-    own = _with(SERVICE_DEFAULTS, {key: value for key, value in fields.items() if key not in INSTANCE_DEFAULTS})
+    of_instances = INSTANCE_DEFAULTS | TRAIT_DEFAULTS
+    own = _with(SERVICE_DEFAULTS, {key: value for key, value in fields.items() if key not in of_instances})
     if not isinstance(own["redispatch_on"], int):
         own["redispatch_on"] = outcomes(*own["redispatch_on"])
-    instance = INSTANCE_DEFAULTS | {key: value for key, value in fields.items() if key in INSTANCE_DEFAULTS}
+    instance = of_instances | {key: value for key, value in fields.items() if key in of_instances}
     return ServiceSpec(name, per_zone, own, instance, overrides or {}, calls)
 
 
@@ -227,6 +239,11 @@ def _table(dtype: np.dtype[Any], rows: Iterable[Fields]) -> np.ndarray[Any, Any]
     return np.array([tuple(row[name] for name in names) for row in rows], dtype)
 
 
+def _is_rich(instance: Fields) -> bool:
+    """Whether an instance has what only the full kernel knows."""
+    return instance["discipline"] > LIFO or any(instance[key] != value for key, value in TRAIT_DEFAULTS.items())
+
+
 def make_plan(
     *,
     populations: Sequence[PopulationSpec],
@@ -272,6 +289,7 @@ def make_plan(
                 "places_count": len(places),
                 "segments_first": len(segment_rows),
                 "segments_count": len(segments),
+                "priority": spec.priority,
             }
         )
         place_rows += places
@@ -283,7 +301,7 @@ def make_plan(
     for number, owner in enumerate(services):
         first = len(instance_rows)
         for place, zone in enumerate(zones):
-            fields = _with(INSTANCE_DEFAULTS, owner.instance | dict(owner.overrides.get(zone, {})))
+            fields = _with(INSTANCE_DEFAULTS | TRAIT_DEFAULTS, owner.instance | dict(owner.overrides.get(zone, {})))
             fields |= {"cores": float(fields["slots"]) if fields["cores"] is None else fields["cores"]}
             count = owner.per_zone if isinstance(owner.per_zone, int) else owner.per_zone.get(zone, 0)
             instance_rows += [fields | {"service": number, "zone": place}] * count
@@ -320,8 +338,10 @@ def make_plan(
         hops=_table(HOP, hops),
         services=_table(SERVICE, service_rows),
         instances=_table(INSTANCE, instance_rows),
+        traits=_table(TRAIT, instance_rows),
         work_table=np.array(work_table, np.int64),
         delay_ns=delays,
         buckets=buckets,
         shared_cpu=shared_cpu,
+        rich=any(spec.priority for spec in populations) or any(_is_rich(row) for row in instance_rows),
     )

@@ -35,6 +35,11 @@ class Story:
             found += [(t, outcome) for t in self.dated("populations", layout.FAILED + outcome, population)]
         return sorted(found)
 
+    def latencies(self, population: int = 0) -> dict[int, int]:
+        """How long the successful requests took, by when they came (one in each tick)."""
+        column = self.recording.populations[:, population, layout.STARTED_LATENCY]
+        return {int(t): int(n) for t, n in zip(self.recording.start_ns, column, strict=True) if n}
+
     def attempts(self) -> list[int]:
         """When the first population sent attempts."""
         return self.dated("populations", layout.ATTEMPTS)

@@ -22,7 +22,7 @@ from azsim.dataplane.layout import (
     ZONE_COLUMNS,
 )
 from azsim.dataplane.queues import free_node, put_node, schedule
-from azsim.dataplane.shared_cpu import advance_clock, change_rate, stress_progress
+from azsim.dataplane.shared_cpu import advance_clock, change_rate, slowdown, stress_progress
 from azsim.dataplane.state import (
     ACTED,
     ANSWERED,
@@ -46,6 +46,7 @@ from azsim.dataplane.state import (
     zone_rows_of,
 )
 from azsim.dataplane.timeouts import drop_timer, find_first_timeout
+from azsim.dataplane.waiting import clear_lines, restart
 from azsim.policy.cpu import application_cores, virtual_progress
 
 _UP = int(InstanceState.UP)
@@ -114,6 +115,8 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
     instance = instances_of(a)[i]
     jobs = jobs_of(a)
     _clear_cpu(a, i, shared)
+    if rich is not None:
+        clear_lines(a, i)
     instance.busy = 0
     instance.queued = 0
     instance.head = NONE
@@ -132,6 +135,8 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
             answer(a, j, _RESET, rich)
         else:
             waste(a, j, rich)
+    if rich is not None:
+        restart(a, i)
     _forget_parked(a, i, rich)
     service = services_of(a)[instance.service]
     hops = hops_of(a)
@@ -152,7 +157,7 @@ def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, ca
     instance.state = state
     instance.backlog_places = backlog
     if shared is not None:
-        change_rate(a, i)
+        change_rate(a, i, rich)
     if before == _PAUSED and state == _UP:
         _resume(a, i, shared, calls, rich)
 
@@ -176,14 +181,14 @@ def _resume(a: Any, i: int, shared: Any, calls: Any, rich: Any) -> None:
 
 
 @part
-def set_stress(a: Any, i: int, threads: float, load: float, competition: int) -> None:
+def set_stress(a: Any, i: int, threads: float, load: float, competition: int, rich: Any) -> None:
     instance = instances_of(a)[i]
     if instance.threads == threads and instance.load == load and instance.competition == competition:
         return
     instance.threads = threads
     instance.load = load
     instance.competition = competition
-    change_rate(a, i)
+    change_rate(a, i, rich)
 
 
 @part
@@ -204,6 +209,8 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
     hops = hops_of(a)
     for i in range(a.instances_length):
         _clear_cpu(a, i, shared)
+        if rich is not None:
+            clear_lines(a, i)
         instance = instances[i]
         instance.busy = 0
         instance.queued = 0
@@ -214,7 +221,7 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
         instance.backlog_tail = NONE
         _forget_parked(a, i, rich)
         if shared is not None:
-            change_rate(a, i)
+            change_rate(a, i, rich)
         if instance.probe != 0:
             if services_of(a)[instance.service].after_answer == 1:
                 t_ns = a.now_ns + services_of(a)[instance.service].interval_ns
@@ -240,7 +247,7 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
 
 
 @part
-def cut(a: Any, shared: Any) -> None:
+def cut(a: Any, shared: Any, rich: Any) -> None:
     """Write the zone columns of the row that ends now; nothing of the simulated world changes."""
     instances = instances_of(a)
     rows = zone_rows_of(a)
@@ -268,4 +275,6 @@ def cut(a: Any, shared: Any) -> None:
             cores = application_cores(
                 instance.slots, instance.cores, instance.threads, instance.load, instance.competition
             )
+            if rich is not None:
+                cores /= slowdown(a, i, instance.slots)
             rows[at + CAPACITY] += int(math.floor(1000.0 * cores))

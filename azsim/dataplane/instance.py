@@ -15,7 +15,7 @@ from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED
 from azsim.dataplane.probes import probe_answered
 from azsim.dataplane.queues import new_node, schedule_here
-from azsim.dataplane.shared_cpu import join_cpu, leave_cpu
+from azsim.dataplane.shared_cpu import change_rate, join_cpu, leave_cpu
 from azsim.dataplane.state import (
     ANSWERED,
     BACKLOGGED,
@@ -35,7 +35,9 @@ from azsim.dataplane.state import (
     services_of,
     work_table_of,
 )
+from azsim.dataplane.waiting import codel_drops, displace, leave_line, line_up, next_in_line, note_no_wait
 from azsim.policy.distributions import sample_work, unit
+from azsim.policy.shedding import LIFO
 
 _UP = int(InstanceState.UP)
 _PAUSED = int(InstanceState.PAUSED)
@@ -127,22 +129,29 @@ def arrive(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
         else:
             answer(a, j, _OK, rich)
     elif instance.busy < instance.slots:
+        if rich is not None:
+            note_no_wait(a, i)
         start(a, j, shared, rich)
     elif instance.queued < instance.queue:
         _enqueue(a, j, rich)
     else:
+        if rich is not None:
+            j = displace(a, j)
         count(a, instance.service, OVERLOADED, 1)
         answer(a, j, _OVERLOAD, rich)
 
 
 @part
 def _enqueue(a: Any, j: int, rich: Any) -> None:
+    if rich is not None:
+        line_up(a, j)
+        return
     jobs = jobs_of(a)
     job = jobs[j]
     instance = instances_of(a)[job.instance]
     job.state = QUEUED
     instance.queued += 1
-    if instance.lifo == 1:
+    if instance.discipline == LIFO:
         job.previous = NONE
         job.next = instance.head
         if instance.head >= 0:
@@ -161,8 +170,11 @@ def _enqueue(a: Any, j: int, rich: Any) -> None:
 
 
 @part
-def unqueue(a: Any, j: int) -> None:
+def unqueue(a: Any, j: int, rich: Any) -> None:
     """Take a job out of its queue."""
+    if rich is not None:
+        leave_line(a, j)
+        return
     jobs = jobs_of(a)
     job = jobs[j]
     instance = instances_of(a)[job.instance]
@@ -231,7 +243,7 @@ def start(a: Any, j: int, shared: Any, rich: Any) -> None:
         )
     job.state = ON_CPU
     if shared is not None:
-        join_cpu(a, i, j, work)
+        join_cpu(a, i, j, work, rich)
     else:
         t_ns = a.now_ns
         instance.cpu += instance.on_cpu * (t_ns - instance.clock_ns) * 1024
@@ -242,12 +254,12 @@ def start(a: Any, j: int, shared: Any, rich: Any) -> None:
 
 
 @hot
-def off_cpu(a: Any, j: int, completed: int, shared: Any) -> None:
+def off_cpu(a: Any, j: int, completed: int, shared: Any, rich: Any) -> None:
     """A job leaves the CPU; its core time is noted."""
     job = jobs_of(a)[j]
     i = job.instance
     if shared is not None:
-        leave_cpu(a, i, j, completed)
+        leave_cpu(a, i, j, completed, rich)
     else:
         instance = instances_of(a)[i]
         t_ns = a.now_ns
@@ -260,7 +272,7 @@ def off_cpu(a: Any, j: int, completed: int, shared: Any) -> None:
 @hot
 def complete(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     """A job's work is done (D10)."""
-    off_cpu(a, j, 1, shared)
+    off_cpu(a, j, 1, shared, rich)
     if calls is not None:
         go_on(a, j, shared, rich)
     else:
@@ -296,6 +308,8 @@ def finish(a: Any, j: int, outcome: int, shared: Any, rich: Any) -> None:
     """A job frees its slot, the next one starts, the answer is sent (D10)."""
     i = jobs_of(a)[j].instance
     instances_of(a)[i].busy -= 1
+    if rich is not None:
+        change_rate(a, i, rich)
     start_waiting(a, i, shared, rich)
     answer(a, j, outcome, rich)
 
@@ -304,12 +318,32 @@ def finish(a: Any, j: int, outcome: int, shared: Any, rich: Any) -> None:
 def start_waiting(a: Any, i: int, shared: Any, rich: Any) -> None:
     """Give free slots to those who wait, passing over the expired where the instance does so (R7)."""
     instance = instances_of(a)[i]
+    if rich is not None:
+        _call_up(a, i, shared, rich)
+        return
     while instance.busy < instance.slots and instance.head >= 0:
         j = instance.head
-        unqueue(a, j)
+        unqueue(a, j, rich)
         if instance.drop_expired == 1 and jobs_of(a)[j].expiry_or_joined <= a.now_ns:
             count(a, instance.service, DROPPED, 1)
             free_job(a, j)
+        else:
+            start(a, j, shared, rich)
+
+
+@part
+def _call_up(a: Any, i: int, shared: Any, rich: Any) -> None:
+    """`start_waiting` where there are classes and disciplines (D40, D41)."""
+    instance = instances_of(a)[i]
+    while instance.busy < instance.slots and instance.queued > 0:
+        j = next_in_line(a, i)
+        leave_line(a, j)
+        if instance.drop_expired == 1 and jobs_of(a)[j].expiry_or_joined <= a.now_ns:
+            count(a, instance.service, DROPPED, 1)
+            free_job(a, j)
+        elif codel_drops(a, i, j):
+            count(a, instance.service, OVERLOADED, 1)
+            answer(a, j, _OVERLOAD, rich)
         else:
             start(a, j, shared, rich)
 
@@ -417,16 +451,18 @@ def cancel(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0 or instance.state == _PAUSED:
         return
     if job.state == QUEUED:
-        unqueue(a, j)
+        unqueue(a, j, rich)
         waste(a, j, rich)
     elif job.state == BACKLOGGED:
         unbacklog(a, j)
         waste(a, j, rich)
     elif job.state == ON_CPU or job.state == CALLING:
         if job.state == ON_CPU:
-            off_cpu(a, j, 0, shared)
+            off_cpu(a, j, 0, shared, rich)
         elif calls is not None:
             give_up(a, job.next, rich)
         instance.busy -= 1
+        if rich is not None:
+            change_rate(a, i, rich)
         waste(a, j, rich)
         start_waiting(a, i, shared, rich)

@@ -12,9 +12,23 @@ from azsim.dataplane import layout, loop
 from azsim.dataplane.codes import INFINITE, OUTCOMES, InstanceState, Reason
 from azsim.dataplane.layout import Plan, Recording
 from azsim.dataplane.protocol import Notice
-from azsim.dataplane.state import ACTED, BATCH, BUCKETS, CALLING, ENTRY, FREE, NONE, ON_CPU, POOLS, STATE, WAITING
+from azsim.dataplane.state import (
+    ACTED,
+    BATCH,
+    BUCKETS,
+    CALLING,
+    ENTRY,
+    FREE,
+    NONE,
+    ON_CPU,
+    POOLS,
+    STATE,
+    VISIT,
+    WAITING,
+)
 from azsim.policy.cpu import virtual_progress
 from azsim.policy.histogram import BINS
+from azsim.policy.shedding import CLASSES
 
 _GROWING = {
     "calls": "requests and calls in progress",
@@ -116,6 +130,9 @@ class Kernel:
             "running": int(plan.instances["slots"].sum()) if self.variant != "lean" else 0,
             "order": i,
             "notices": i,
+            "traits": i if self.variant == "full" else 0,
+            "lines": CLASSES * i if self.variant == "full" else 0,
+            "visits": 1024 if self.variant == "full" else 0,
             "hop_attempts": h,
             "hop_outcomes": h * OUTCOMES,
         }
@@ -133,6 +150,9 @@ class Kernel:
         for name in ("populations", "hops", "services", "instances"):
             for field in getattr(plan, name).dtype.names:
                 self._pools[name][field] = getattr(plan, name)[field]
+        if self.variant == "full" and len(plan.traits):
+            for field in layout.TRAIT.names or ():
+                self._pools["traits"][field] = plan.traits[field]
         self._start_tables()
         self._room(64)
         for name in POOLS:
@@ -175,6 +195,7 @@ class Kernel:
         instances["next_ns"] = INFINITE
         instances["heap_first"] = np.concatenate(([0], np.cumsum(instances["slots"], dtype=np.int64)[:-1]))
         self._pools["wheel"][:] = NONE
+        self._pools["lines"]["head"] = self._pools["lines"]["tail"] = NONE
 
     def _point(self, name: str) -> None:
         pool = self._pools[name]
@@ -226,7 +247,7 @@ class Kernel:
         for name, spare in (
             ("calls", loop.SPARE_CALLS),
             ("jobs", loop.SPARE_JOBS),
-            ("nodes", loop.SPARE_NODES + extra),
+            ("nodes", loop.SPARE_NODES + extra + int(a["queued"])),
         ):
             left = int(a[f"{name}_left"])
             if left < spare:
@@ -235,6 +256,9 @@ class Kernel:
                 self._bound((length - before) * (self._pools[name].itemsize + 2 * ENTRY.itemsize * (name == "nodes")))
                 self._resize(name, length)
                 a[f"{name}_left"] += length - before
+                if name == "jobs" and self.variant == "full":
+                    self._bound((length - before) * VISIT.itemsize)
+                    self._resize("visits", length)
                 if name == "nodes":
                     self._resize("near", length)
                     self._resize("far", length)

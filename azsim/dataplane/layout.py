@@ -6,7 +6,7 @@ int64 nanoseconds, `INFINITE` where none; tokens are thousandths; places are zon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ POPULATION = np.dtype(
         ("places_count", "i4"),
         ("segments_first", "i4"),
         ("segments_count", "i4"),
+        ("priority", "i4"),  # class of its requests and of all calls made for them, 0 to CLASSES - 1 (I1)
     ],
     align=True,
 )
@@ -94,7 +95,7 @@ INSTANCE = np.dtype(
         ("service", "i4"),
         ("zone", "i4"),
         ("slots", "i4"),
-        ("lifo", "i4"),
+        ("discipline", "i4"),  # policy/shedding.py
         ("drop_expired", "i4"),
         ("work", "i4"),  # policy/distributions.py kinds
         ("work_a", "f8"),
@@ -104,6 +105,21 @@ INSTANCE = np.dtype(
         ("work_mean_ns", "f8"),  # read by results only
         ("queue", "i8"),  # places; INFINITE: unbounded
         ("cores", "f8"),
+    ],
+    align=True,
+)
+
+# What few instances have, apart so that the others' rows stay short. Read by rich plans only.
+TRAIT = np.dtype(
+    [
+        (
+            "newest_beyond",
+            "i8",
+        ),  # adaptive-lifo: newest first when more wait; INFINITE: CoDel alone decides
+        ("codel_interval_ns", "i8"),
+        ("codel_target_ns", "i8"),
+        ("contention", "f8"),  # policy/cpu.py overload_slowdown
+        ("coherency", "f8"),
     ],
     align=True,
 )
@@ -130,6 +146,7 @@ class Plan:
     buckets: int  # how many token buckets the hops use in all
     shared_cpu: bool  # some instance may run at a rate other than 1 (fewer cores than slots, stress, pause)
     rich: bool = False  # something is used that only the full kernel has
+    traits: Records = field(default_factory=lambda: np.zeros(0, TRAIT))  # (I,) TRAIT; may be empty if not rich
 
 
 # Columns of Recording.populations. "At": counted when it happens. "By start": in the row in which the request started.

@@ -172,6 +172,8 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any, rich: Any) -> int:
     while True:
         if a.calls_left < SPARE_CALLS or a.jobs_left < SPARE_JOBS or a.nodes_left < SPARE_NODES:
             return _GROW
+        if rich is not None and a.nodes_left < SPARE_NODES + a.queued:
+            return _GROW
         t_ns = min(min(a.arrival_ns, a.timeout_ns), a.queue_ns)
         if shared is not None:
             t_ns = min(t_ns, a.completion_ns)
@@ -286,9 +288,9 @@ def control(
     elif what == RESET:
         conditions.reset(a, shared, rich)
     elif what == CUT:
-        conditions.cut(a, shared)
+        conditions.cut(a, shared, rich)
     elif shared is not None and what == SET_STRESS:
-        conditions.set_stress(a, subject, x, y, number)
+        conditions.set_stress(a, subject, x, y, number, rich)
 
 
 @part

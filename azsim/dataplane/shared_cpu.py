@@ -11,8 +11,15 @@ from typing import Any
 
 from azsim.base.jit import part
 from azsim.dataplane.codes import INFINITE, InstanceState
-from azsim.dataplane.state import NONE, instances_of, jobs_of, order_of, running_of
-from azsim.policy.cpu import application_cores, stress_cores, time_to_finish, virtual_progress
+from azsim.dataplane.state import NONE, instances_of, jobs_of, order_of, running_of, traits_of
+from azsim.policy.cpu import (
+    application_cores,
+    lost_cores,
+    overload_slowdown,
+    stress_cores,
+    time_to_finish,
+    virtual_progress,
+)
 
 _DEAD = int(InstanceState.DEAD)
 _PAUSED = int(InstanceState.PAUSED)
@@ -185,45 +192,62 @@ def _cores_now(a: Any, i: int) -> float:
 
 
 @part
-def _stress_now(a: Any, i: int, cores: float) -> float:
-    """Cores that the stressors use beside it."""
-    instance = instances_of(a)[i]
-    if instance.state == _DEAD:
-        return 0.0
-    return stress_cores(cores, instance.cores, instance.load)
+def slowdown(a: Any, i: int, busy: int) -> float:
+    """How many times longer work takes at an instance with so many slots in service (I4)."""
+    trait = traits_of(a)[i]
+    return overload_slowdown(busy, trait.contention, trait.coherency)
 
 
 @part
-def set_rate(a: Any, i: int) -> None:
+def _stress_now(a: Any, i: int, cores: float, rich: Any) -> float:
+    """Cores that the stressors use beside it, and those that a slowdown takes from it (D39)."""
+    instance = instances_of(a)[i]
+    if instance.state == _DEAD:
+        return 0.0
+    lost = 0.0
+    if rich is not None:
+        lost = lost_cores(cores, slowdown(a, i, instance.busy))
+    return stress_cores(cores, instance.cores, instance.load) + lost
+
+
+@part
+def _rate_now(a: Any, i: int, cores: float, rich: Any) -> float:
+    """Rate of the virtual clock (D16)."""
+    instance = instances_of(a)[i]
+    if instance.on_cpu == 0:
+        return 0.0
+    rate = cores / float(instance.on_cpu)
+    if rich is not None:
+        rate /= slowdown(a, i, instance.busy)
+    return rate
+
+
+@part
+def set_rate(a: Any, i: int, rich: Any) -> None:
     """Compute an instance's rate anew, its clock being at now (D16)."""
     instance = instances_of(a)[i]
     cores = _cores_now(a, i)
-    instance.stress_rate = _stress_now(a, i, cores)
-    instance.rate = 0.0
+    instance.stress_rate = _stress_now(a, i, cores, rich)
+    instance.rate = _rate_now(a, i, cores, rich)
     t_ns = INFINITE
-    if instance.on_cpu > 0:
-        instance.rate = cores / float(instance.on_cpu)
-        if instance.rate > 0.0:
-            j = running_of(a)[instance.heap_first]
-            t_ns = instance.clock_ns + time_to_finish(jobs_of(a)[j].finish_or_cpu - instance.clock, instance.rate)
+    if instance.rate > 0.0:
+        j = running_of(a)[instance.heap_first]
+        t_ns = instance.clock_ns + time_to_finish(jobs_of(a)[j].finish_or_cpu - instance.clock, instance.rate)
     _set_next(a, i, t_ns)
 
 
 @part
-def change_rate(a: Any, i: int) -> None:
+def change_rate(a: Any, i: int, rich: Any) -> None:
     """Conditions of an instance have changed: if that changes its rate or its stressors' cores, from now on (D29)."""
     instance = instances_of(a)[i]
     cores = _cores_now(a, i)
-    rate = 0.0
-    if instance.on_cpu > 0:
-        rate = cores / float(instance.on_cpu)
-    if rate != instance.rate or _stress_now(a, i, cores) != instance.stress_rate:
+    if _rate_now(a, i, cores, rich) != instance.rate or _stress_now(a, i, cores, rich) != instance.stress_rate:
         advance_clock(a, i)
-        set_rate(a, i)
+        set_rate(a, i, rich)
 
 
 @part
-def join_cpu(a: Any, i: int, j: int, work_ns: int) -> None:
+def join_cpu(a: Any, i: int, j: int, work_ns: int, rich: Any) -> None:
     """A job goes on the CPU with so much work."""
     instance = instances_of(a)[i]
     job = jobs_of(a)[j]
@@ -234,11 +258,11 @@ def join_cpu(a: Any, i: int, j: int, work_ns: int) -> None:
     running_of(a)[instance.heap_first + n] = j
     instance.on_cpu = n + 1
     _settle_running(a, instance.heap_first, n + 1, n)
-    set_rate(a, i)
+    set_rate(a, i, rich)
 
 
 @part
-def leave_cpu(a: Any, i: int, j: int, completed: int) -> None:
+def leave_cpu(a: Any, i: int, j: int, completed: int, rich: Any) -> None:
     """A job leaves the CPU, its work done (1) or not (0)."""
     instance = instances_of(a)[i]
     jobs = jobs_of(a)
@@ -259,4 +283,4 @@ def leave_cpu(a: Any, i: int, j: int, completed: int) -> None:
         running[first + k] = last
         jobs[last].previous = k
         _settle_running(a, first, n, k)
-    set_rate(a, i)
+    set_rate(a, i, rich)

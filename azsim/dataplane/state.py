@@ -115,6 +115,21 @@ INSTANCE = _with(
     ],
 )
 
+TRAIT = _with(
+    layout.TRAIT,
+    [
+        ("codel_end_ns", "i8"),  # of the current interval (policy/shedding.py)
+        ("codel_least_ns", "i8"),
+        ("overloaded", "i4"),  # as CoDel judged the last interval
+    ],
+)
+
+# The queue of one priority class of an instance: lines[CLASSES * instance + class].
+LINE = np.dtype([("head", "i4"), ("tail", "i4")], align=True)
+
+# What rich plans keep of a job beside JOB, under its number.
+VISIT = np.dtype([("arrived_ns", "i8")], align=True)
+
 CALL = np.dtype(
     [
         ("request", "i8"),
@@ -195,6 +210,9 @@ POOLS: dict[str, tuple[Any, str]] = {
     "services": (SERVICE, "(S,)"),
     "shelves": (SHELF, "(S * Z,)"),
     "instances": (INSTANCE, "(I,)"),
+    "traits": (TRAIT, "(I,) in the full kernel only, as are the next two"),
+    "lines": (LINE, "(CLASSES * I,)"),
+    "visits": (VISIT, "grows with jobs"),
     "targets": (np.dtype("i4"), "(I,) eligible targets by service"),
     "work_table": (np.dtype("i8"), "Plan.work_table"),
     "delays": (np.dtype("i8"), "((Z + 1) ** 2,) ns"),
@@ -262,6 +280,7 @@ _SCALARS = [
     "ended_job",
     "ended_well",
     "notice_count",
+    "queued",  # jobs in all queues, kept by the full kernel only: a queue may answer all that it holds at one event
     # requests that have ended so far
     "successes",
     "failures",
@@ -312,6 +331,21 @@ def shelves_of(a: Any) -> Any:
 @part
 def instances_of(a: Any) -> Any:
     return memory(a.instances_at, INSTANCE)
+
+
+@part
+def traits_of(a: Any) -> Any:
+    return memory(a.traits_at, TRAIT)
+
+
+@part
+def lines_of(a: Any) -> Any:
+    return memory(a.lines_at, LINE)
+
+
+@part
+def visits_of(a: Any) -> Any:
+    return memory(a.visits_at, VISIT)
 
 
 @part

@@ -39,6 +39,21 @@ def stress_cores(application: float, cores: float, load: float) -> float:
 
 
 @rule
+def overload_slowdown(busy: int, contention: float, coherency: float) -> float:
+    """How many times longer work takes with `busy` slots in service (universal scalability law, I4)."""
+    if busy <= 1:
+        return 1.0
+    others = float(busy - 1)
+    return 1.0 + contention * others + coherency * float(busy) * others
+
+
+@rule
+def lost_cores(application: float, slowdown: float) -> float:
+    """Of the cores that an application uses, those whose time a slowdown takes."""
+    return application - application / slowdown
+
+
+@rule
 def virtual_progress(dt_ns: int, rate: float) -> int:
     """How far the virtual clock goes in `dt_ns`, rounded down (2^-10 ns)."""
     if rate == 1.0:

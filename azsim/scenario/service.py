@@ -25,22 +25,14 @@ from azsim.scenario.fields import (
     PositiveNumber,
     Share,
     Unbuilt,
-    UnbuiltNumber,
     key,
     unbuilt,
 )
+from azsim.scenario.overload import DISCIPLINES, Discipline, OverloadOrNone
 from azsim.scenario.traffic import Outcome, Retry
 from azsim.scenario.work import Work
 
-Discipline = Literal["fifo", "lifo"]
 Algorithm = Literal["random", "round-robin", "least-outstanding", "two-choices"]
-
-
-class Overload(Model):
-    """How work slows as more of it is in service (I4)."""
-
-    contention: UnbuiltNumber = unbuilt("Slowdown that grows with the number in service.", "overload: none")
-    coherency: UnbuiltNumber = unbuilt("Slowdown that grows with its square.", "overload: none")
 
 
 class Instance(Model):
@@ -61,10 +53,11 @@ class Instance(Model):
         rule="must be a whole number or `unbounded`",
     )
     discipline: Discipline = key(
-        "Who is served next: the one that came first or last.",
+        "Who is served next: `fifo`, `lifo`, `adaptive-lifo` (newest first while a queue stands) or `codel` (drops the "
+        "old while a queue stands); the last two also as a mapping.",
         default="fifo",
         example="fifo",
-        unbuilt={"adaptive-lifo": "discipline: lifo", "codel": "discipline: fifo"},
+        choices=DISCIPLINES,
     )
     work: Work = key("CPU time of one request on one core.", example={"distribution": "exponential", "mean": "20ms"})
     drop_expired: Flag = key(
@@ -72,8 +65,10 @@ class Instance(Model):
         default=False,
         example=False,
     )
-    overload: Annotated[OrNone[Overload], Field(exclude=True)] = key(  # holds nothing yet: `none` and zeros are one
-        "How work slows when much is in service (I4).", default="none", example={"contention": 0, "coherency": 0}
+    overload: OverloadOrNone = key(
+        "How work slows when much is in service (I4).",
+        default="none",
+        example={"contention": 0.02, "coherency": 0.001},
     )
 
 

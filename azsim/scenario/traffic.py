@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Strict, Tag
 
 from azsim.scenario.fields import (
     COUNT_MAX,
+    PRIORITY_MAX,
     RETRY_ATTEMPTS_MAX,
     Duration,
     Flag,
@@ -160,6 +161,11 @@ class Population(Model):
         "How failed attempts are tried again.", default="none", example={"attempts": 3, "backoff": {"base": "50ms"}}
     )
     cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
+    priority: Annotated[int, Strict(), Field(ge=0, le=PRIORITY_MAX)] = key(
+        "Class of its requests in every queue, 0 to 3: the higher go first, the lower make room in a full queue (I1).",
+        default=0,
+        example=1,
+    )
     users: Unbuilt = unbuilt("Users who think between requests, instead of `rate`.", "rate: 1200/s")
     breaker: Unbuilt = unbuilt("A circuit breaker in each client process.", "retry: {budget: {capacity: 500, cost: 5}}")
     hedge: Unbuilt = unbuilt("A second copy of a slow request.", "retry: {attempts: 2}")

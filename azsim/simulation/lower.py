@@ -14,11 +14,12 @@ import numpy as np
 
 from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, Outcome
-from azsim.dataplane.layout import HOP, INSTANCE, PLACE, POPULATION, SEGMENT, SERVICE, Int64s, Plan, Records
-from azsim.policy import balancing, distributions, retry
+from azsim.dataplane.layout import HOP, INSTANCE, PLACE, POPULATION, SEGMENT, SERVICE, TRAIT, Int64s, Plan, Records
+from azsim.policy import balancing, distributions, retry, shedding
 from azsim.policy.arrivals import UNITS_PER_NS
 from azsim.policy.distributions import natural_log
 from azsim.scenario import Scenario
+from azsim.scenario.overload import discipline_kind
 from azsim.scenario.service import Call, FailOpenBelow, Health, Instance, Service
 from azsim.scenario.traffic import Budget, Population, RatePoint, Retry
 from azsim.scenario.work import Constant, Empirical, Exponential, Gamma, Lognormal, Pareto, Uniform, Work
@@ -41,6 +42,20 @@ _JITTERS = {
     "equal": retry.EQUAL,
     "decorrelated": retry.DECORRELATED,
 }
+_DISCIPLINES = {
+    "fifo": shedding.FIFO,
+    "lifo": shedding.LIFO,
+    "adaptive-lifo": shedding.ADAPTIVE_LIFO,
+    "codel": shedding.CODEL,
+}
+# The traits of an instance that has none: CoDel's times are those of its authors, and used by its disciplines alone.
+_PLAIN: Row = {
+    "newest_beyond": INFINITE,
+    "codel_interval_ns": 100_000_000,
+    "codel_target_ns": 5_000_000,
+    "contention": 0.0,
+    "coherency": 0.0,
+}
 _NO_HEALTH: Row = {
     "fail_open_below": 0.0,
     "health": 0,
@@ -60,7 +75,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
     services = {name: number for number, name in enumerate(scenario.services)}
     numbers = instance_numbers(scenario)
     counts = {name: sum(len(numbers[name, zone]) for zone in scenario.zones) for name in services}
-    instances, names, work_table = _instances(scenario, numbers)
+    instances, traits, names, work_table = _instances(scenario, numbers)
     hops = _Hops(services)
     populations: list[Row] = []
     places: list[Row] = []
@@ -75,6 +90,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
                 "places_count": len(own_places),
                 "segments_first": len(segments),
                 "segments_count": len(own_segments),
+                "priority": population.priority,
             }
         )
         places += own_places
@@ -102,12 +118,20 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         hops=_table(HOP, hops.rows),
         services=_table(SERVICE, service_rows),
         instances=instances,
+        traits=traits,
         work_table=work_table,
         delay_ns=_delays(scenario),
         buckets=hops.buckets,
         shared_cpu=bool(np.any(instances["cores"] < instances["slots"]))
         or any(fault.kind in ("cpu_stress", "pause") for fault in scenario.faults),
+        rich=_is_rich(scenario),
     )
+
+
+def _is_rich(scenario: Scenario) -> bool:
+    """Whether something is used that only the full kernel has."""
+    instances = [service.instance(zone) for service in scenario.services.values() for zone in scenario.zones]
+    return any(population.priority for population in scenario.traffic.values()) or any(map(_has_traits, instances))
 
 
 def instance_numbers(scenario: Scenario) -> dict[tuple[str, str], range]:
@@ -271,9 +295,12 @@ def _health(health: Health) -> Row:
     }
 
 
-def _instances(scenario: Scenario, numbers: Mapping[tuple[str, str], range]) -> tuple[Records, tuple[str, ...], Int64s]:
-    """All instances, service by service and zone by zone, their names, and the measured work they draw from."""
+def _instances(
+    scenario: Scenario, numbers: Mapping[tuple[str, str], range]
+) -> tuple[Records, Records, tuple[str, ...], Int64s]:
+    """All instances and their traits, service by service and zone by zone, their names, and the work they draw from."""
     blocks: list[Records] = []
+    traits: list[Records] = []
     names: list[str] = []
     work_table: list[int] = []
     tables: dict[tuple[int, ...], int] = {}  # where each set of measured values begins
@@ -287,8 +314,9 @@ def _instances(scenario: Scenario, numbers: Mapping[tuple[str, str], range]) -> 
             row |= {"table_first": tables.get(values, 0), "table_count": len(values)}
             count = len(numbers[name, zone])
             blocks.append(np.repeat(_table(INSTANCE, [row]), count))
+            traits.append(np.repeat(_table(TRAIT, [_trait(service.instance(zone))]), count))
             names += [f"{name}-{zone}-{k}" for k in range(1, count + 1)]
-    return np.concatenate(blocks), tuple(names), np.array(work_table, np.int64)
+    return np.concatenate(blocks), np.concatenate(traits), tuple(names), np.array(work_table, np.int64)
 
 
 def _instance(instance: Instance) -> Row:
@@ -296,7 +324,7 @@ def _instance(instance: Instance) -> Row:
     work = instance.work
     return {
         "slots": instance.slots,
-        "lifo": int(instance.discipline == "lifo"),
+        "discipline": _DISCIPLINES[discipline_kind(instance.discipline)],
         "drop_expired": int(instance.drop_expired),
         "work": kind,
         "work_a": a,
@@ -306,6 +334,22 @@ def _instance(instance: Instance) -> Row:
         "queue": INFINITE if isinstance(instance.queue, str) else instance.queue,
         "cores": instance.cores,
     }
+
+
+def _has_traits(instance: Instance) -> bool:
+    """Whether an instance has what only the full kernel knows."""
+    return _DISCIPLINES[discipline_kind(instance.discipline)] > shedding.LIFO or _trait(instance) != _PLAIN
+
+
+def _trait(instance: Instance) -> Row:
+    row = dict(_PLAIN)
+    discipline = instance.discipline
+    if not isinstance(discipline, str):
+        row |= {"codel_interval_ns": discipline.interval, "codel_target_ns": discipline.target}
+        row["newest_beyond"] = _or_infinite(discipline.beyond)
+    if instance.overload is not None:
+        row |= {"contention": instance.overload.contention, "coherency": instance.overload.coherency}
+    return row
 
 
 def work_parameters(work: Work) -> tuple[int, float, float]:

@@ -20,6 +20,7 @@ from azsim.dataplane.layout import Plan
 from azsim.policy.arrivals import UNITS_PER_NS, increment
 from azsim.policy.distributions import CONSTANT, EXPONENTIAL, GAMMA, LOGNORMAL, UNIFORM, sample_work
 from azsim.policy.histogram import bin_bounds_ns, bin_of
+from azsim.policy.shedding import FIFO, LIFO
 from tests.plans import call, make_plan, population, service
 from tests.theory.measure import (
     ALARM,
@@ -212,7 +213,13 @@ def latency_by_recursion(plan: Plan, n: int, rate_per_s: float, slots: int, lifo
 def test_latencies_are_those_of_the_recursion(kind: int, slots: int, busy: float, lifo: bool, variant: str) -> None:
     """Kiefer and Wolfowitz: the sum of the latencies of the same 4,000 requests is equal to the nanosecond."""
     n, rate_per_s = 4000, busy * slots * PER_UNIT
-    plan = one_queue(rate_per_s, slots=slots, lifo=int(lifo), shared_cpu=variant == "full", **works(kind, UNIT_NS, 1.3))
+    plan = one_queue(
+        rate_per_s,
+        slots=slots,
+        discipline=LIFO if lifo else FIFO,
+        shared_cpu=variant == "full",
+        **works(kind, UNIT_NS, 1.3),
+    )
     stop_ns = math.ceil(sum(increment(plan.key, k) for k in range(n)) / (rate_per_s * UNITS_PER_NS)) + 1
     kernel = Kernel(plan, variant=variant)
     kernel.advance(stop_ns)

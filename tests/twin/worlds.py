@@ -18,7 +18,7 @@ from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, InstanceState, Outcome, Reason
 from azsim.dataplane.layout import Plan, Recording
 from azsim.dataplane.protocol import DataPlane, Notice
-from azsim.policy import balancing, cpu, distributions, retry
+from azsim.policy import balancing, cpu, distributions, retry, shedding
 from tests.plans import MS, CallSpec, PopulationSpec, ServiceSpec, call, make_plan, population, service
 
 FEATURES: Counter[str] = Counter()
@@ -115,8 +115,24 @@ def _work(draw: Any, table: list[int]) -> dict[str, Any]:
 
 
 @st.composite
+def _traits(draw: Any) -> dict[str, Any]:
+    """What only the full kernel has at an instance."""
+    fields: dict[str, Any] = {}
+    if draw(st.booleans()):
+        fields["discipline"] = draw(st.sampled_from([shedding.ADAPTIVE_LIFO, shedding.CODEL]))
+        fields["newest_beyond"] = draw(st.sampled_from([0, 2, INFINITE]))
+        fields["codel_interval_ns"] = draw(_grid(2, 40))
+        fields["codel_target_ns"] = draw(_grid(0, 6))
+    if draw(st.booleans()):
+        fields["contention"] = draw(st.sampled_from([0.0, 0.05, 0.5]))
+        fields["coherency"] = draw(st.sampled_from([0.0, 0.01, 0.3]))
+        _note("overload slowdown", fields["contention"] + fields["coherency"] > 0)
+    return fields
+
+
+@st.composite
 def _services(
-    draw: Any, name: str, zones: list[str], table: list[int], calls: list[CallSpec], shared: bool
+    draw: Any, name: str, zones: list[str], table: list[int], calls: list[CallSpec], shared: bool, rich: bool
 ) -> ServiceSpec:
     slots = draw(st.integers(1, 4))
     cores = draw(st.sampled_from([0.5, 1.0, 2.0, 3.5])) if shared and draw(st.booleans()) else float(slots)
@@ -139,7 +155,7 @@ def _services(
         "slots": slots,
         "cores": min(cores, float(slots)),
         "queue": draw(st.one_of(st.just(INFINITE), st.integers(0, 6))),
-        "lifo": draw(st.integers(0, 1)),
+        "discipline": draw(st.sampled_from([shedding.FIFO, shedding.LIFO])),
         "drop_expired": draw(st.integers(0, 1)),
     }
     timeout = draw(_grid(0.5, 20))
@@ -154,7 +170,9 @@ def _services(
     _note("probes after the answer", fields["health"] == 1 and fields["after_answer"] == 1)
     _note("shared CPU", fields["cores"] < slots)
     _note("bounded queue", fields["queue"] < INFINITE)
-    _note("lifo", fields["lifo"] == 1)
+    if rich:
+        fields |= draw(_traits())
+    _note(f"discipline {fields['discipline']}", True)
     _note("drops the expired", fields["drop_expired"] == 1)
     per_zone = {zone: draw(st.integers(0, 2)) for zone in zones}
     per_zone[zones[0]] = max(1, per_zone[zones[0]])
@@ -162,7 +180,7 @@ def _services(
 
 
 @st.composite
-def _populations(draw: Any, names: list[str], zones: list[str]) -> PopulationSpec:
+def _populations(draw: Any, names: list[str], zones: list[str], rich: bool) -> PopulationSpec:
     places = {"outside": 1.0} if draw(st.booleans()) else {"outside": 0.5} | dict.fromkeys(zones, 0.25)
     rate = draw(st.sampled_from([20.0, 100.0, 400.0]))
     profile = draw(st.sampled_from(["flat", "steps", "ramp", "instants"]))
@@ -175,6 +193,9 @@ def _populations(draw: Any, names: list[str], zones: list[str]) -> PopulationSpe
         given = {"segments": [(0, rate, 0.0), (40 * MS, rate, rate * 10), (140 * MS, rate * 2, -rate * 4)]}
     elif profile == "instants":
         given = {"arrivals_ns": sorted(draw(st.lists(_grid(0.5, 200), min_size=1, max_size=30)))}
+    if rich:
+        given["priority"] = draw(st.integers(0, 3))
+        _note("priority", given["priority"] > 0)
     return population(names[0], name="p", clients=draw(st.integers(1, 3)), places=places, **given, **draw(_hops(True)))
 
 
@@ -183,6 +204,7 @@ def worlds(draw: Any, full: bool = True) -> World:
     """A world; without `full` one that the lean kernel can run."""
     zones = ["a", "b", "c"][: draw(st.integers(2, 3))]
     table = [0, MS, 3 * MS // 2, 10 * MS]
+    rich = full and draw(st.booleans())
     depth = draw(st.integers(1, 3)) if full else 1
     names = [f"s{k}" for k in range(depth)]
     specs = []
@@ -190,9 +212,9 @@ def worlds(draw: Any, full: bool = True) -> World:
         calls = []
         if k + 1 < depth:
             calls = [call(names[k + 1], **draw(_hops(draw(st.booleans())))) for _ in range(draw(st.integers(1, 2)))]
-        specs.append(draw(_services(name, zones, table, calls, full)))
+        specs.append(draw(_services(name, zones, table, calls, full, rich)))
     _note("calls", depth > 1)
-    populations = [draw(_populations(names, zones)) for _ in range(draw(st.integers(1, 2)))]
+    populations = [draw(_populations(names, zones, rich)) for _ in range(draw(st.integers(1, 2)))]
     plan = make_plan(
         populations=populations,
         services=specs,

@@ -115,7 +115,7 @@ def test_instances_take_what_their_zone_overrides() -> None:
     assert instances["slots"].tolist() == [8, 8, 8, 8, 8, 8]
     assert instances["cores"].tolist() == [2.5, 2.5, 2.5, 8, 8, 8]
     assert instances["queue"].tolist() == [INFINITE, INFINITE, 9, 1000, 1000, 1000]
-    assert instances["lifo"].tolist() == [1, 1, 1, 0, 0, 0]
+    assert instances["discipline"].tolist() == [1, 1, 1, 0, 0, 0]
     assert instances["drop_expired"].tolist() == [1, 1, 1, 0, 0, 0]
     assert instances["work_mean_ns"].tolist() == [20 * MS, 20 * MS, 24 * MS, 5 * MS, 5 * MS, 5 * MS]
 
@@ -337,3 +337,43 @@ def test_a_large_fleet_is_lowered_in_one_go() -> None:
     assert len(plan.instances) == len(plan.instance_names) == 99_003
     assert plan.instance_names[-1] == "store-c-33000"
     assert plan.instances["zone"][-1] == 2
+
+
+def test_a_plan_without_special_features_is_not_rich() -> None:
+    plan = lower(scenario_of(), 1)
+    assert not plan.rich
+    assert plan.traits["contention"].tolist() == [0] * 6
+    assert plan.traits["newest_beyond"].tolist() == [INFINITE] * 6
+    assert plan.populations["priority"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "expected"),
+    [
+        ("services.front.overload", {"contention": 0.1, "coherency": 0.02}, "contention", [0.1, 0.1, 0.1, 0, 0, 0]),
+        ("services.front.overload", {"contention": 0, "coherency": 0.02}, "coherency", [0.02] * 3 + [0] * 3),
+        (
+            "services.front.overrides.c.discipline",
+            {"kind": "adaptive-lifo", "beyond": 7, "target": "9ms"},
+            "newest_beyond",
+            [INFINITE, INFINITE, 7, INFINITE, INFINITE, INFINITE],
+        ),
+        (
+            "services.front.discipline",
+            {"kind": "codel", "target": "9ms", "interval": "1s"},
+            "codel_target_ns",
+            [9 * MS] * 3 + [5 * MS] * 3,
+        ),
+        ("services.store.discipline", "codel", "codel_interval_ns", [100 * MS] * 6),
+    ],
+)
+def test_what_few_instances_have_makes_a_plan_rich(path: str, value: Any, field: str, expected: list[float]) -> None:
+    plan = lower(scenario_of(**{path: value}), 1)
+    assert plan.rich
+    assert plan.traits[field].tolist() == expected
+
+
+def test_priorities_make_a_plan_rich() -> None:
+    plan = lower(scenario_of(**{"traffic.spiders.priority": 2}), 1)
+    assert plan.rich
+    assert plan.populations["priority"].tolist() == [0, 2]

@@ -13,6 +13,7 @@ from azsim.dataplane.codes import INFINITE, InstanceState, Outcome
 from azsim.dataplane.layout import Plan
 from azsim.policy.distributions import index_below
 from azsim.policy.retry import NO_JITTER
+from azsim.policy.shedding import LIFO
 from tests.plans import KEY, make_plan, population, service
 from tests.story import ONE, both, cut, play, state
 
@@ -44,7 +45,7 @@ def test_one_slot_serves_in_the_order_of_arrival() -> None:
 def test_lifo_takes_the_newest_first() -> None:
     plan = make_plan(
         populations=[population("web", arrivals_ns=[1000, 1200], name="early"), population("web", arrivals_ns=[1100])],
-        services=[service(per_zone=ONE, work_ns=500, lifo=1)],
+        services=[service(per_zone=ONE, work_ns=500, discipline=LIFO)],
     )
     story = play(plan, 4000)
     assert story.ends(0) == [(1500, OK), (2000, OK)]

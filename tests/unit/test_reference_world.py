@@ -15,6 +15,7 @@ from azsim.dataplane.reference import Reference
 from azsim.policy.arrivals import UNITS_PER_NS, increment, integral, time_to
 from azsim.policy.cpu import OWN_GROUP, SHARED
 from azsim.policy.distributions import EXPONENTIAL
+from azsim.policy.shedding import LIFO
 from tests.plans import KEY, MS, US, S, call, make_plan, population, service
 from tests.story import ONE, play, state
 
@@ -305,7 +306,7 @@ def busy_plan() -> Plan:
                 probe_timeout_ns=20 * MS, phase_ns=-1, probe_queue=1, unhealthy_after=2, healthy_after=2,
                 redispatch_attempts=2, redispatch_on=[OVERLOAD, REFUSED],
             ),
-            service("db", per_zone=1, slots=2, work=EXPONENTIAL, work_a=8e6, queue=10, lifo=1, drop_expired=1),
+            service("db", per_zone=1, slots=2, work=EXPONENTIAL, work_a=8e6, queue=10, discipline=LIFO, drop_expired=1),
         ],
         zones=("a", "b"),
         same_zone_ns=250 * US,

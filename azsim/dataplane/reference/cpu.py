@@ -18,10 +18,19 @@ class SharedCpu:
     has.
     """
 
-    def __init__(self, clock: Clock, cores: float, completed: Callable[[Key, int], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        cores: float,
+        completed: Callable[[Key, int], None],
+        slowdown: Callable[[int], float] = lambda busy: 1.0,
+    ) -> None:
+        """`slowdown` tells how many times longer work takes, now, with so many slots in service."""
         self._clock = clock
         self._completed = completed
         self._cores = cores
+        self._slowdown = slowdown
+        self._busy = 0  # slots in service
         self._threads = self._load = 0.0
         self._competition = policy.SHARED
         self._paused = self._dead = False
@@ -54,6 +63,11 @@ class SharedCpu:
         self._threads, self._load, self._competition = threads, load, competition
         self._conditions_changed()
 
+    def set_busy(self, busy: int) -> None:
+        """How many slots are in service."""
+        self._busy = busy
+        self._conditions_changed()
+
     def set_state(self, paused: bool, dead: bool) -> None:
         """Paused: the application stands still. Dead: stressors too."""
         self._paused, self._dead = paused, dead
@@ -77,8 +91,11 @@ class SharedCpu:
         return len(self._joined)
 
     def capacity(self, slots: int) -> float:
-        """Cores that the application would get with all slots busy."""
-        return policy.application_cores(slots, self._cores, self._threads, self._load, self._competition)
+        """Cores that the application would get to use with all slots busy, less what a slowdown takes."""
+        return self._application_cores(slots) / self._slowdown(slots)
+
+    def _application_cores(self, jobs: int) -> float:
+        return policy.application_cores(jobs, self._cores, self._threads, self._load, self._competition)
 
     def _advance(self) -> None:
         dt_ns = self._clock.now_ns - self._since_ns
@@ -91,11 +108,13 @@ class SharedCpu:
         self._application += progress * len(self._joined)
 
     def _rates(self) -> tuple[float, float]:
-        """Rate of the virtual clock, cores of the stressors."""
-        jobs = len(self._joined)
-        speed = 0.0 if self._paused else self.capacity(jobs)
-        stress = 0.0 if self._dead else policy.stress_cores(speed, self._cores, self._load)
-        return speed / jobs if jobs else 0.0, stress
+        """Rate of the virtual clock; cores of the stressors and those lost to a slowdown (D39)."""
+        jobs, slowdown = len(self._joined), self._slowdown(self._busy)
+        cores = 0.0 if self._paused else self._application_cores(jobs)
+        stress = 0.0
+        if not self._dead:
+            stress = policy.stress_cores(cores, self._cores, self._load) + policy.lost_cores(cores, slowdown)
+        return cores / jobs / slowdown if jobs else 0.0, stress
 
     def _conditions_changed(self) -> None:
         if self._rates() != (self._rate, self._stress_cores):

@@ -51,8 +51,9 @@ class Reference:
         self._network = network = Network(plan, clock, ledger)
         services, populations = _rows(plan.services), _rows(plan.populations)
         outside = len(plan.zones)
+        traits = _rows(plan.traits if len(plan.traits) else np.zeros(len(plan.instances), layout.TRAIT))
         self._instances = [
-            Instance(plan, number, row, services[row.service], clock, network, ledger)
+            Instance(plan, number, row, traits[number], services[row.service], clock, network, ledger)
             for number, row in enumerate(_rows(plan.instances))
         ]
         self._balancers = [Balancer(plan.key, service, self._instances_of(service), outside) for service in services]

@@ -17,7 +17,8 @@ from azsim.dataplane.reference.cpu import SharedCpu
 from azsim.dataplane.reference.hop import Hop
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.network import Action, Dispatch, Network
-from azsim.policy.cpu import VIRTUAL_PER_NS
+from azsim.dataplane.reference.queue import Codel, WaitingLine
+from azsim.policy.cpu import VIRTUAL_PER_NS, overload_slowdown
 from azsim.policy.distributions import sample_work, unit
 
 
@@ -45,7 +46,15 @@ class Instance:
     """An instance of a service. `row` is its row of Plan.instances; `outgoing`, its operation's calls, is set later."""
 
     def __init__(
-        self, plan: Plan, number: int, row: Any, service: Any, clock: Clock, network: Network, ledger: Ledger
+        self,
+        plan: Plan,
+        number: int,
+        row: Any,
+        trait: Any,
+        service: Any,
+        clock: Clock,
+        network: Network,
+        ledger: Ledger,
     ) -> None:
         self.number = number
         self.service: int = row.service
@@ -55,16 +64,20 @@ class Instance:
         self.error_share = 0.0
         self.state = InstanceState.UP
         self.outgoing: Sequence[Hop] = ()
-        self.cpu = SharedCpu(clock, row.cores, self._completed)
+        self.cpu = SharedCpu(clock, row.cores, self._completed, self._slowdown)
         self.in_service = 0
         self._plan = plan
         self._row = row
+        self._trait = trait
         self._probes_wait = bool(service.probe_queue)
         self._clock = clock
         self._network = network
         self._ledger = ledger
         self._jobs: dict[Key, Job] = {}
-        self._queue: deque[Job] = deque()  # the left end is taken next
+        self._queue: WaitingLine[Job] = WaitingLine(
+            row.discipline, trait.newest_beyond, Codel(trait.codel_interval_ns, trait.codel_target_ns)
+        )
+        self._priorities: list[int] = plan.populations["priority"].tolist()
         self._backlog: deque[Dispatch] = deque()
         self._backlog_places = 0
         self._parked: list[tuple[Kind, Key, Action]] = []
@@ -130,16 +143,36 @@ class Instance:
             return
         job = Job(dispatch)
         if self.in_service < self._row.slots:
+            self._queue.note_no_wait(self._clock.now_ns)
             self._start(job)
         elif len(self._queue) < self._row.queue:
-            self._jobs[dispatch.key] = job
-            if self._row.lifo:
-                self._queue.appendleft(job)
-            else:
-                self._queue.append(job)
+            self._wait(job)
         else:
-            self._ledger.count(self.service, layout.OVERLOADED)
-            self._network.answer(dispatch, Outcome.OVERLOAD)
+            displaced = self._queue.displace(self._priority(dispatch))
+            if displaced is not None:
+                del self._jobs[displaced.dispatch.key]
+                self._wait(job)
+            self._turn_away(displaced or job)
+
+    def _wait(self, job: Job) -> None:
+        self._jobs[job.dispatch.key] = job
+        self._queue.put(job, self._priority(job.dispatch), self._clock.now_ns)
+
+    def _turn_away(self, job: Job) -> None:
+        self._ledger.count(self.service, layout.OVERLOADED)
+        self._network.answer(job.dispatch, Outcome.OVERLOAD)
+
+    def _priority(self, dispatch: Dispatch) -> int:
+        """A probe has the lowest class, all else that of its population (D40)."""
+        return 0 if dispatch.is_probe else self._priorities[dispatch.key.request >> 44]
+
+    def _slowdown(self, busy: int) -> float:
+        """How many times longer work takes with so many slots in service (D39)."""
+        return overload_slowdown(busy, self._trait.contention, self._trait.coherency)
+
+    def _set_in_service(self, slots: int) -> None:
+        self.in_service = slots
+        self.cpu.set_busy(slots)
 
     def _draws_error(self, key: Key) -> bool:
         return self.error_share > 0.0 and unit(key_hash(self._plan.key, *key, ERROR)) < self.error_share
@@ -147,7 +180,7 @@ class Instance:
     def _start(self, job: Job) -> None:
         """A job takes a slot and goes on the CPU (D9)."""
         key, row = job.dispatch.key, self._row
-        self.in_service += 1
+        self._set_in_service(self.in_service + 1)
         self._ledger.count(self.service, layout.STARTED)
         self._jobs[key] = job
         job.stage = Stage.ON_CPU
@@ -202,14 +235,19 @@ class Instance:
         self._network.answer(job.dispatch, outcome, job.cpu)
 
     def _free_slot(self) -> None:
-        self.in_service -= 1
+        self._set_in_service(self.in_service - 1)
+        now_ns = self._clock.now_ns
         while self._queue:
-            job = self._queue.popleft()
-            if not self._row.drop_expired or job.dispatch.expiry_ns > self._clock.now_ns:
+            job, came_ns = self._queue.take(now_ns)
+            if self._row.drop_expired and job.dispatch.expiry_ns <= now_ns:
+                del self._jobs[job.dispatch.key]
+                self._ledger.count(self.service, layout.DROPPED)
+            elif self._queue.codel_drops(now_ns, came_ns):
+                del self._jobs[job.dispatch.key]
+                self._turn_away(job)
+            else:
                 self._start(job)
                 return
-            del self._jobs[job.dispatch.key]
-            self._ledger.count(self.service, layout.DROPPED)
 
     def cancel(self, dispatch: Dispatch) -> None:
         """The caller of a dispatch has gone and says so (D13)."""
@@ -242,6 +280,7 @@ class Instance:
         self._backlog_places = backlog_places
         if state is InstanceState.CRASHED or state is InstanceState.DEAD:
             self.empty(reset=state is InstanceState.CRASHED)
+            self._queue.restart()
             for hop in self.outgoing:
                 hop.refill(self.client)
         self.cpu.set_state(paused=self.paused, dead=state is InstanceState.DEAD)
@@ -270,7 +309,7 @@ class Instance:
         cpu = {key: job.cpu for key, job in self._jobs.items()}
         self._jobs.clear()
         self._queue.clear()
-        self.in_service = 0
+        self._set_in_service(0)
         for dispatch in gone:
             if reset:
                 self._network.answer(dispatch, Outcome.RESET, cpu.get(dispatch.key, 0))
