@@ -56,7 +56,7 @@ def test_intervals_are_exponential() -> None:
 def test_counts_are_poisson_whatever_the_profile() -> None:
     """In windows of equal integrated rate the kernel's counts are independent Poisson(5), however the rate goes.
 
-    Some 4,000 windows: chi-square over the counts, the correlation of neighbours, and the total.
+    Some 4,000 windows: chi-square over the counts, their dispersion, the correlation of neighbours, and the total.
     """
     edges_s = windows_s()
     segments = [(round(start * S), rate, slope) for start, rate, slope in PROFILE]
@@ -77,6 +77,10 @@ def test_counts_are_poisson_whatever_the_profile() -> None:
     chances = stats.poisson.pmf(np.arange(14), MEAN)
     chances[13] = stats.poisson.sf(12, MEAN)
     is_plausible("counts", stats.chisquare(np.bincount(classes, minlength=14), chances * len(counts)).pvalue)
+    # A burst in one window: (n - m)^2 / m has the mean 1 and the variance 2 + 1 / m.
+    dispersion = float(((counts - MEAN) ** 2).mean() / MEAN)
+    z = (dispersion - 1) / ((2 + 1 / MEAN) / len(counts)) ** 0.5
+    is_plausible("dispersion", 2 * stats.norm.sf(abs(z)))
     correlation = float(((counts[1:] - MEAN) * (counts[:-1] - MEAN)).mean()) / MEAN
     is_plausible("neighbours", 2 * stats.norm.sf(abs(correlation) * len(counts) ** 0.5))
     assert np.diff(edges_s).max() > 10 * np.diff(edges_s).min()
