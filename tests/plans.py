@@ -18,7 +18,22 @@ import numpy as np
 
 from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, Outcome
-from azsim.dataplane.layout import HOP, INSTANCE, PLACE, POPULATION, SEGMENT, SERVICE, TRAIT, Plan
+from azsim.dataplane.layout import (
+    CALLS_STEP,
+    HOP,
+    INSTANCE,
+    OPERATION,
+    PLACE,
+    POPULATION,
+    QUORUM_STEP,
+    SEGMENT,
+    SERVICE,
+    SHARE,
+    STEP,
+    TRAIT,
+    WORK_STEP,
+    Plan,
+)
 from azsim.policy.arrivals import UNITS_PER_NS, increment
 from azsim.policy.balancing import ROUND_ROBIN
 from azsim.policy.distributions import CONSTANT
@@ -50,6 +65,8 @@ HOP_DEFAULTS: Fields = {
     "budget_deposit": 0,
     "budget_deposit_after_retry": -1,
     "budget_on_request": 0,
+    "operation": -1,
+    "optional": 0,
 }
 SERVICE_DEFAULTS: Fields = {
     "algorithm": ROUND_ROBIN,
@@ -122,6 +139,7 @@ class PopulationSpec:
     places: Mapping[str, float]
     priority: int
     hop: Fields
+    mix: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -134,6 +152,16 @@ class ServiceSpec:
     instance: Fields
     overrides: Mapping[str, Fields]  # by zone
     calls: Sequence[CallSpec]
+    operations: Mapping[str, Sequence[StepSpec]]
+    default: str | None
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """What `work_step`, `calls_step` and `quorum_step` return."""
+
+    fields: Fields
+    calls: Sequence[CallSpec] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +170,7 @@ class CallSpec:
 
     to: str
     hop: Fields = field(default_factory=dict)
+    asks: str | None = None
 
 
 def population(
@@ -154,21 +183,43 @@ def population(
     segments: Sequence[tuple[int, float, float]] | None = None,
     places: Mapping[str, float] | None = None,
     priority: int = 0,
+    mix: Mapping[str, float] | None = None,
     **hop: Any,
 ) -> PopulationSpec:
     """Clients of service `to`.
 
     They come at `rate_per_s`, or exactly at the instants `arrivals_ns` (> 0, ascending, several at one instant are
     fine), or by `segments`: (start_ns, requests per s, change of that per s). `places`: shares by zone name or
-    "outside". Everything else is a field of HOP.
+    "outside"; `mix`: shares by operation of `to`. Everything else is a field of HOP.
     """
     where = places or {"outside": 1.0}
-    return PopulationSpec(to, name, clients, rate_per_s, arrivals_ns, segments, where, priority, _hop(hop))
+    return PopulationSpec(to, name, clients, rate_per_s, arrivals_ns, segments, where, priority, _hop(hop), mix or {})
 
 
-def call(to: str, **hop: Any) -> CallSpec:
-    """A call of a service's operation to service `to`; the rest are fields of HOP."""
-    return CallSpec(to, _hop(hop))
+def call(to: str, asks: str | None = None, **hop: Any) -> CallSpec:
+    """A call of a service's operation to service `to`; `asks`: for which operation; the rest are fields of HOP."""
+    return CallSpec(to, _hop(hop), asks)
+
+
+STEP_DEFAULTS: Fields = {"hop": -1, "calls": 0, "need": 0, "zones": 0, "work": -1, "work_a": 0.0, "work_b": 0.0}
+STEP_DEFAULTS |= {"table_first": 0, "table_count": 0}
+
+
+def work_step(work_ns: float | None = None, **fields: Any) -> StepSpec:
+    """A step of constant work, of work as the fields of STEP say, or (nothing given) of the instance's own."""
+    if work_ns is not None:
+        fields |= {"work": CONSTANT, "work_a": float(work_ns)}
+    return StepSpec(_with(STEP_DEFAULTS, fields) | {"kind": WORK_STEP})
+
+
+def calls_step(*calls: CallSpec) -> StepSpec:
+    """A step of calls made at once."""
+    return StepSpec(STEP_DEFAULTS | {"kind": CALLS_STEP, "calls": len(calls), "need": len(calls)}, calls)
+
+
+def quorum_step(made: CallSpec, calls: int, need: int) -> StepSpec:
+    """A step of so many calls to zones of their own, of which `need` must succeed."""
+    return StepSpec(STEP_DEFAULTS | {"kind": QUORUM_STEP, "calls": calls, "need": need}, [made])
 
 
 def service(
@@ -178,9 +229,12 @@ def service(
     work_ns: float | None = None,
     calls: Sequence[CallSpec] = (),
     overrides: Mapping[str, Fields] | None = None,
+    operations: Mapping[str, Sequence[StepSpec]] | None = None,
+    default: str | None = None,
     **fields: Any,
 ) -> ServiceSpec:
-    """A service with so many instances per zone; `work_ns` is constant work.
+    """A service with so many instances per zone; `work_ns` is constant work; `default`: the operation for callers
+    that ask for none (None: work, then calls).
 
     The rest are fields of SERVICE, INSTANCE and TRAIT; `overrides` gives fields of the last two by zone.
     """
@@ -191,7 +245,7 @@ def service(
     if not isinstance(own["redispatch_on"], int):
         own["redispatch_on"] = outcomes(*own["redispatch_on"])
     instance = of_instances | {key: value for key, value in fields.items() if key in of_instances}
-    return ServiceSpec(name, per_zone, own, instance, overrides or {}, calls)
+    return ServiceSpec(name, per_zone, own, instance, overrides or {}, calls, operations or {}, default)
 
 
 def arrival_segments(key: int, number: int, arrivals_ns: Sequence[int]) -> list[tuple[int, float, float]]:
@@ -234,6 +288,23 @@ def _places(spec: PopulationSpec, zones: Sequence[str]) -> list[Fields]:
     return rows
 
 
+def _mix(spec: PopulationSpec, names_of_operations: Sequence[str]) -> list[Fields]:
+    rows: list[Fields] = []
+    total = sum(spec.mix.values())
+    reached = 0.0
+    for name, share in spec.mix.items():
+        reached += share
+        operation = names_of_operations.index(f"{spec.to}.{name}")
+        rows.append({"operation": operation, "upto": round(reached / total * (1 << 32))})
+    return rows
+
+
+def _zones_with(callee: ServiceSpec, zones: Sequence[str]) -> int:
+    if isinstance(callee.per_zone, int):
+        return (1 << len(zones)) - 1
+    return sum(1 << place for place, zone in enumerate(zones) if callee.per_zone.get(zone, 0))
+
+
 def _table(dtype: np.dtype[Any], rows: Iterable[Fields]) -> np.ndarray[Any, Any]:
     names = dtype.names or ()
     return np.array([tuple(row[name] for name in names) for row in rows], dtype)
@@ -259,8 +330,12 @@ def make_plan(
 ) -> Plan:
     """The Plan of these populations and services. Outside is `same_zone_ns` from everywhere."""
     number_of = {spec.name: number for number, spec in enumerate(services)}
+    names_of_operations = [f"{spec.name}.{name}" for spec in services for name in spec.operations]
     hops: list[Fields] = []
     buckets = 0
+
+    def asked(callee: str, operation: str | None) -> int:
+        return -1 if operation is None else names_of_operations.index(f"{callee}.{operation}")
 
     def add_hop(fields: Fields, callee: str, clients: int, caller: int = -1, population: int = -1) -> int:
         nonlocal buckets
@@ -279,6 +354,7 @@ def make_plan(
     population_rows: list[Fields] = []
     place_rows: list[Fields] = []
     segment_rows: list[Fields] = []
+    mix_rows: list[Fields] = []
     for number, spec in enumerate(populations):
         places, segments = _places(spec, zones), _segments(spec, key, number)
         population_rows.append(
@@ -290,11 +366,16 @@ def make_plan(
                 "segments_first": len(segment_rows),
                 "segments_count": len(segments),
                 "priority": spec.priority,
+                "mix_first": len(mix_rows),
+                "mix_count": len(spec.mix),
             }
         )
+        mix_rows += _mix(spec, names_of_operations)
         place_rows += places
         segment_rows += [{"start_ns": start, "rate": rate, "slope": slope} for start, rate, slope in segments]
 
+    operation_rows: list[Fields] = []
+    step_rows: list[Fields] = []
     service_rows: list[Fields] = []
     instance_rows: list[Fields] = []
     names: list[str] = []
@@ -307,17 +388,31 @@ def make_plan(
             instance_rows += [fields | {"service": number, "zone": place}] * count
             names += [f"{owner.name}-{zone}-{i + 1}" for i in range(count)]
         count = len(instance_rows) - first
+        calls_first = len(hops)
+        for made in owner.calls:
+            add_hop(made.hop | {"operation": asked(made.to, made.asks)}, made.to, count, caller=number)
+        for steps in owner.operations.values():
+            operation_rows.append({"steps_first": len(step_rows), "steps_count": len(steps)})
+            for step in steps:
+                row = dict(step.fields)
+                if step.calls:
+                    row["hop"] = len(hops)
+                for made in step.calls:
+                    add_hop(made.hop | {"operation": asked(made.to, made.asks)}, made.to, count, caller=number)
+                if row["kind"] == QUORUM_STEP:
+                    row["zones"] = _zones_with(services[number_of[step.calls[0].to]], zones)
+                step_rows.append(row)
         service_rows.append(
             owner.fields
             | {
                 "instances_first": first,
                 "instances_count": count,
-                "calls_first": len(hops),
+                "calls_first": calls_first,
                 "calls_count": len(owner.calls),
+                "hops_count": len(hops) - calls_first,
+                "operation": asked(owner.name, owner.default),
             }
         )
-        for made in owner.calls:
-            add_hop(made.hop, made.to, count, caller=number)
 
     if delay_ns is None:
         delays = np.full((len(zones) + 1, len(zones) + 1), cross_zone_ns, np.int64)
@@ -343,5 +438,12 @@ def make_plan(
         delay_ns=delays,
         buckets=buckets,
         shared_cpu=shared_cpu,
-        rich=any(spec.priority for spec in populations) or any(_is_rich(row) for row in instance_rows),
+        rich=any(spec.priority for spec in populations)
+        or any(_is_rich(row) for row in instance_rows)
+        or bool(operation_rows)
+        or any(hop["optional"] for hop in hops),
+        operation_names=tuple(names_of_operations),
+        operations=_table(OPERATION, operation_rows),
+        steps=_table(STEP, step_rows),
+        mix=_table(SHARE, mix_rows),
     )

@@ -13,17 +13,22 @@ from azsim.dataplane.layout import (
     ATTEMPTS,
     DISPATCHED,
     FAILED,
+    MIX_COLUMNS,
+    MIX_DEGRADED,
+    MIX_SUCCEEDED,
     OFFERED,
     POPULATION_COLUMNS,
     SENT,
     SERVICE_COLUMNS,
     STARTED_ATTEMPTS,
+    STARTED_DEGRADED,
     STARTED_FAILED,
     STARTED_LATENCY,
     STARTED_SUCCEEDED,
     SUCCEEDED,
     TIMEOUTS,
 )
+from azsim.dataplane.programs import ask, begin_program, branch_ended, link, unlink
 from azsim.dataplane.queues import schedule, schedule_here
 from azsim.dataplane.state import (
     BACKING_OFF,
@@ -34,6 +39,7 @@ from azsim.dataplane.state import (
     SCHEDULED,
     WAITING,
     arrivals_of,
+    branches_of,
     calls_of,
     cuts_of,
     delays_of,
@@ -44,11 +50,13 @@ from azsim.dataplane.state import (
     instances_of,
     jobs_of,
     latency_rows_of,
+    mix_rows_of,
     new_call,
     new_job,
     places_of,
     population_rows_of,
     populations_of,
+    programs_of,
     service_rows_of,
     services_of,
     tokens_of,
@@ -112,17 +120,16 @@ def request_arrives(a: Any, rich: Any) -> None:
         find_first_arrival(a)
     else:
         plan_arrivals(a, p)
+    if rich is not None:
+        branches_of(a)[c].zone = NONE
     _begin(a, c, number, rich)
 
 
 @part
-def start_child(a: Any, j: int, rich: Any) -> None:
-    """A job makes its next call (D10)."""
+def start_child(a: Any, j: int, h: int, zone: int, rich: Any) -> None:
+    """A job makes its next call, over hop h (D10); zone: the only one that will do, NONE: the hop says (D44)."""
     job = jobs_of(a)[j]
     i = job.instance
-    s = instances_of(a)[i].service
-    service = services_of(a)[s]
-    h = service.calls_first + job.calls_made
     c = new_call(a)
     call = calls_of(a)[c]
     call.request = job.request
@@ -135,7 +142,11 @@ def start_child(a: Any, j: int, rich: Any) -> None:
     call.place = instances_of(a)[i].zone
     job.next = c
     job.calls_made += 1
-    _begin(a, c, i - service.instances_first, rich)
+    if rich is not None:
+        branches_of(a)[c].zone = zone
+        if programs_of(a)[j].operation >= 0:
+            link(a, j, c)
+    _begin(a, c, i - services_of(a)[instances_of(a)[i].service].instances_first, rich)
 
 
 @part
@@ -158,6 +169,8 @@ def _begin(a: Any, c: int, number: int, rich: Any) -> None:
         if hop.budget_on_request == 1:
             tokens = tokens_of(a)
             tokens[call.bucket] = min(hop.budget_capacity, tokens[call.bucket] + hop.budget_deposit)
+    if rich is not None:
+        ask(a, c)
     send(a, c, rich)
 
 
@@ -204,12 +217,26 @@ def dispatch(a: Any, c: int, excluded: int, rich: Any) -> bool:
     """Send the current attempt to a target (D5); False if there is none."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
-    s = hop.service
-    i = choose(a, s, call.place, hop.same_zone, excluded, call.request, call.path, call.tag, rich)
+    i = NONE
+    if rich is not None:
+        i = choose_for(a, c, excluded, call.tag, rich)
+    else:
+        i = choose(a, hop.service, call.place, hop.same_zone, excluded, call.request, call.path, call.tag, rich)
     if i < 0:
         return False
     dispatch_to(a, c, i, rich)
     return True
+
+
+@part
+def choose_for(a: Any, c: int, excluded: int, tag: int, rich: Any) -> int:
+    """The target of a call's dispatch, where a call may be bound to a zone (D44)."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    zone = branches_of(a)[c].zone
+    if zone >= 0:
+        return choose(a, hop.service, zone, 1, excluded, call.request, call.path, tag, rich)
+    return choose(a, hop.service, call.place, hop.same_zone, excluded, call.request, call.path, tag, rich)
 
 
 @hot
@@ -256,6 +283,8 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
     job.calls_made = 0
     job.state = IN_NETWORK
     job.outcome = _OK
+    if rich is not None:
+        begin_program(a, j, branches_of(a)[c].operation)
     call.delay_ns = delay
     call.job = j
     call.job_generation = job.generation
@@ -297,6 +326,14 @@ def let_go(a: Any, c: int, rich: Any) -> None:
 @part
 def timed_out(a: Any, c: int, rich: Any) -> None:
     """The caller gives an attempt up (D13)."""
+    send_cancel(a, c)
+    let_go(a, c, rich)
+    attempt_failed(a, c, _TIMEOUT, rich)
+
+
+@part
+def send_cancel(a: Any, c: int) -> None:
+    """Tell the target of the current dispatch that nobody waits for it, where the hop does so (D13)."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
     if hop.cancel == 1 and call.job >= 0:
@@ -316,8 +353,6 @@ def timed_out(a: Any, c: int, rich: Any) -> None:
                     job.generation,
                     0,
                 )
-    let_go(a, c, rich)
-    attempt_failed(a, c, _TIMEOUT, rich)
 
 
 @part
@@ -329,7 +364,11 @@ def redispatches(a: Any, c: int, outcome: int, rich: Any) -> bool:
     if (service.redispatch_on >> outcome) & 1 == 0 or (call.tag & 15) + 1 >= service.redispatch_attempts:
         return False
     tried = call.target
-    i = choose(a, hop.service, call.place, hop.same_zone, tried, call.request, call.path, call.tag + 1, rich)
+    i = NONE
+    if rich is not None:
+        i = choose_for(a, c, tried, call.tag + 1, rich)
+    else:
+        i = choose(a, hop.service, call.place, hop.same_zone, tried, call.request, call.path, call.tag + 1, rich)
     if i < 0:
         return False
     let_go(a, c, rich)
@@ -357,6 +396,9 @@ def succeeded(a: Any, c: int, rich: Any) -> None:
     if call.parent >= 0:
         a.ended_job = call.parent
         a.ended_well = 1
+        if rich is not None:
+            branch_ended(a, c, 1)
+            programs_of(a)[call.parent].degraded |= a.answer_degraded
     else:
         latency = a.now_ns - call.start_ns
         rows = population_rows_of(a)
@@ -366,6 +408,13 @@ def succeeded(a: Any, c: int, rich: Any) -> None:
         started = call.row * width + column
         rows[started + STARTED_SUCCEEDED] += 1
         rows[started + STARTED_LATENCY] += latency
+        if rich is not None:
+            rows[started + STARTED_DEGRADED] += a.answer_degraded
+            mix = branches_of(a)[c].mix
+            if mix >= 0:
+                place = (call.row * a.mix_length + mix) * MIX_COLUMNS
+                mix_rows_of(a)[place + MIX_SUCCEEDED] += 1
+                mix_rows_of(a)[place + MIX_DEGRADED] += a.answer_degraded
         latency_rows_of(a)[call.row * BINS + bin_of(latency)] += 1
         populations_of(a)[hop.population].in_flight -= 1
         a.successes += 1
@@ -424,6 +473,8 @@ def failed(a: Any, c: int, outcome: int, rich: Any) -> None:
     if call.parent >= 0:
         a.ended_job = call.parent
         a.ended_well = 0
+        if rich is not None:
+            branch_ended(a, c, 0)
     else:
         p = hops_of(a)[call.hop].population
         rows = population_rows_of(a)
@@ -447,3 +498,18 @@ def give_up(a: Any, c: int, rich: Any) -> None:
         hop.in_flight -= 1
         hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
     free_call(a, c)
+
+
+@part
+def give_up_calls(a: Any, j: int, cancel: int, rich: Any) -> None:
+    """A job waits for its calls no more (D27); cancel: their targets hear of it where their hops do so (D44)."""
+    if rich is not None and programs_of(a)[j].operation >= 0:
+        while programs_of(a)[j].first >= 0:
+            c = programs_of(a)[j].first
+            unlink(a, j, c)
+            if cancel == 1 and calls_of(a)[c].state == WAITING:
+                send_cancel(a, c)
+            give_up(a, c, rich)
+        return
+    give_up(a, jobs_of(a)[j].next, rich)
+    jobs_of(a)[j].next = NONE

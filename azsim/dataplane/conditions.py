@@ -8,7 +8,7 @@ from typing import Any
 from azsim.base.jit import part
 from azsim.dataplane.arrivals import plan_arrivals, rebase
 from azsim.dataplane.balancer import list_targets
-from azsim.dataplane.caller import failed, give_up, let_go
+from azsim.dataplane.caller import failed, give_up, give_up_calls, let_go
 from azsim.dataplane.codes import OUTCOMES, InstanceState, Kind, Outcome
 from azsim.dataplane.instance import answer, arrive, unbacklog, waste
 from azsim.dataplane.layout import (
@@ -41,6 +41,7 @@ from azsim.dataplane.state import (
     nodes_of,
     np_int,
     populations_of,
+    programs_of,
     services_of,
     tokens_of,
     zone_rows_of,
@@ -76,7 +77,7 @@ def set_view(a: Any, i: int, healthy: int, rich: Any) -> None:
 
 
 @part
-def _clear_cpu(a: Any, i: int, shared: Any) -> None:
+def _clear_cpu(a: Any, i: int, shared: Any, rich: Any) -> None:
     """Take all jobs off an instance's CPU at once, noting what they used."""
     instance = instances_of(a)[i]
     jobs = jobs_of(a)
@@ -94,6 +95,8 @@ def _clear_cpu(a: Any, i: int, shared: Any) -> None:
                 job.finish_or_cpu = instance.clock - job.expiry_or_joined
             else:
                 job.finish_or_cpu = (a.now_ns - job.expiry_or_joined) * 1024
+            if rich is not None:
+                job.finish_or_cpu += programs_of(a)[j].cpu
     instance.on_cpu = 0
 
 
@@ -114,7 +117,7 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
     """An instance loses all that it holds, silently or with a reset to each caller (D17)."""
     instance = instances_of(a)[i]
     jobs = jobs_of(a)
-    _clear_cpu(a, i, shared)
+    _clear_cpu(a, i, shared, rich)
     if rich is not None:
         clear_lines(a, i)
     instance.busy = 0
@@ -129,8 +132,7 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
         if job.instance != i or job.state == FREE or job.state == IN_NETWORK or job.state == ANSWERED:
             continue
         if job.state == CALLING:
-            give_up(a, job.next, rich)
-            job.next = NONE
+            give_up_calls(a, j, 0, rich)
         if answered:
             answer(a, j, _RESET, rich)
         else:
@@ -140,7 +142,7 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
     _forget_parked(a, i, rich)
     service = services_of(a)[instance.service]
     hops = hops_of(a)
-    for h in range(service.calls_first, service.calls_first + service.calls_count):
+    for h in range(service.calls_first, service.calls_first + service.hops_count):
         if hops[h].buckets_first >= 0:
             tokens_of(a)[hops[h].buckets_first + i - service.instances_first] = hops[h].budget_capacity
 
@@ -208,7 +210,7 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
     calls = calls_of(a)
     hops = hops_of(a)
     for i in range(a.instances_length):
-        _clear_cpu(a, i, shared)
+        _clear_cpu(a, i, shared, rich)
         if rich is not None:
             clear_lines(a, i)
         instance = instances[i]

@@ -10,10 +10,11 @@ from typing import Any
 
 from azsim.base.jit import hot, part
 from azsim.base.seeds import ERROR, key_hash
-from azsim.dataplane.caller import attempt_failed, give_up, lose, redispatches, start_child, succeeded
+from azsim.dataplane.caller import attempt_failed, give_up_calls, lose, redispatches, start_child, succeeded
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
-from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED
+from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED, WORK_STEP
 from azsim.dataplane.probes import probe_answered
+from azsim.dataplane.programs import begin_calls, first_work, step_failed, step_over, work_of
 from azsim.dataplane.queues import new_node, schedule_here
 from azsim.dataplane.shared_cpu import change_rate, join_cpu, leave_cpu
 from azsim.dataplane.state import (
@@ -31,8 +32,12 @@ from azsim.dataplane.state import (
     instances_of,
     jobs_of,
     nodes_of,
+    np_int,
+    operations_of,
+    programs_of,
     service_rows_of,
     services_of,
+    steps_of,
     work_table_of,
 )
 from azsim.dataplane.waiting import codel_drops, displace, leave_line, line_up, next_in_line, note_no_wait
@@ -229,18 +234,29 @@ def start(a: Any, j: int, shared: Any, rich: Any) -> None:
     if fails(a, j):
         job.outcome = _ERROR
     elif job.call >= 0:
-        work = sample_work(
-            instance.work,
-            instance.work_a,
-            instance.work_b,
-            work_table_of(a),
-            instance.table_first,
-            instance.table_count,
-            a.key,
-            job.request,
-            job.path,
-            job.tag,
-        )
+        if rich is not None:
+            work = first_work(a, j)
+        else:
+            work = sample_work(
+                instance.work,
+                instance.work_a,
+                instance.work_b,
+                work_table_of(a),
+                instance.table_first,
+                instance.table_count,
+                a.key,
+                job.request,
+                job.path,
+                job.tag,
+            )
+    _onto_cpu(a, j, work, shared, rich)
+
+
+@hot
+def _onto_cpu(a: Any, j: int, work: int, shared: Any, rich: Any) -> None:
+    job = jobs_of(a)[j]
+    i = job.instance
+    instance = instances_of(a)[i]
     job.state = ON_CPU
     if shared is not None:
         join_cpu(a, i, j, work, rich)
@@ -267,6 +283,8 @@ def off_cpu(a: Any, j: int, completed: int, shared: Any, rich: Any) -> None:
         instance.clock_ns = t_ns
         instance.on_cpu -= 1
         job.finish_or_cpu = (t_ns - job.expiry_or_joined) * 1024
+    if rich is not None:
+        job.finish_or_cpu += programs_of(a)[j].cpu
 
 
 @hot
@@ -281,14 +299,55 @@ def complete(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
 
 @part
 def go_on(a: Any, j: int, shared: Any, rich: Any) -> None:
-    """Make a job's next call, or end it (D10)."""
+    """Make a job's next call, or end it (D10); where its operation is a program, take the next step (D43)."""
     job = jobs_of(a)[j]
+    if rich is not None and programs_of(a)[j].operation >= 0:
+        _take_step(a, j, shared, rich)
+        return
     service = services_of(a)[instances_of(a)[job.instance].service]
     if job.call >= 0 and job.outcome == _OK and job.calls_made < service.calls_count:
         job.state = CALLING
-        start_child(a, j, rich)
+        start_child(a, j, service.calls_first + job.calls_made, NONE, rich)
     else:
         finish(a, j, job.outcome, shared, rich)
+
+
+@part
+def _take_step(a: Any, j: int, shared: Any, rich: Any) -> None:
+    job = jobs_of(a)[j]
+    program = programs_of(a)[j]
+    operation = operations_of(a)[program.operation]
+    if job.outcome != _OK or program.step >= operation.steps_count:
+        finish(a, j, job.outcome, shared, rich)
+        return
+    k = operation.steps_first + program.step
+    program.step += 1
+    if steps_of(a)[k].kind == WORK_STEP:
+        program.cpu = job.finish_or_cpu
+        _onto_cpu(a, j, work_of(a, j, k), shared, rich)
+    else:
+        job.state = CALLING
+        _make_calls(a, j, k, rich)
+
+
+@part
+def _make_calls(a: Any, j: int, k: int, rich: Any) -> None:
+    """All calls of a step, in order; a quorum's go to one zone each, the caller's own first (D44)."""
+    step = steps_of(a)[k]
+    begin_calls(a, j, k)
+    if step.zones == 0:
+        for m in range(step.calls):
+            start_child(a, j, step.hop + m, NONE, rich)
+        return
+    z = np_int(instances_of(a)[jobs_of(a)[j].instance].zone)
+    left = np_int(step.calls)
+    while left > 0:
+        if (step.zones >> z) & 1 == 1:
+            start_child(a, j, step.hop, z, rich)
+            left -= 1
+        z += 1
+        if z == a.zones:
+            z = 0
 
 
 @part
@@ -297,6 +356,14 @@ def child_ended(a: Any, shared: Any, rich: Any) -> None:
     j = a.ended_job
     a.ended_job = NONE
     job = jobs_of(a)[j]
+    if rich is not None and programs_of(a)[j].operation >= 0:
+        if not step_over(a, j):
+            return
+        give_up_calls(a, j, 1, rich)
+        if step_failed(a, j):
+            job.outcome = _ERROR
+        _take_step(a, j, shared, rich)
+        return
     job.next = NONE
     if a.ended_well == 0:
         job.outcome = _ERROR
@@ -394,6 +461,8 @@ def respond(a: Any, j: int, calls: Any, rich: Any) -> None:
             count(a, instance.service, USEFUL, job.finish_or_cpu)
         instance.outstanding -= 1
         call.target = NONE
+        if rich is not None:
+            a.answer_degraded = programs_of(a)[j].degraded
         free_job(a, j)
         succeeded(a, c, rich)
         return
@@ -460,7 +529,7 @@ def cancel(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
         if job.state == ON_CPU:
             off_cpu(a, j, 0, shared, rich)
         elif calls is not None:
-            give_up(a, job.next, rich)
+            give_up_calls(a, j, 0, rich)
         instance.busy -= 1
         if rich is not None:
             change_rate(a, i, rich)

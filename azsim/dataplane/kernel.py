@@ -17,13 +17,11 @@ from azsim.dataplane.state import (
     BATCH,
     BUCKETS,
     CALLING,
-    ENTRY,
     FREE,
     NONE,
     ON_CPU,
     POOLS,
     STATE,
-    VISIT,
     WAITING,
 )
 from azsim.policy.cpu import virtual_progress
@@ -133,6 +131,8 @@ class Kernel:
             "traits": i if self.variant == "full" else 0,
             "lines": CLASSES * i if self.variant == "full" else 0,
             "visits": 1024 if self.variant == "full" else 0,
+            "branches": 1024 if self.variant == "full" else 0,
+            "programs": 1024 if self.variant == "full" else 0,
             "hop_attempts": h,
             "hop_outcomes": h * OUTCOMES,
         }
@@ -141,6 +141,9 @@ class Kernel:
             "segments": plan.segments,
             "work_table": plan.work_table,
             "delays": plan.delay_ns.reshape(-1),
+            "operations": plan.operations,
+            "steps": plan.steps,
+            "mix": plan.mix,
         }
         for name, (dtype, _) in POOLS.items():
             self._memory[name] = _Memory(len(given[name]) if name in given else lengths.get(name, 0), dtype)
@@ -232,6 +235,7 @@ class Kernel:
             "service_rows": s * layout.SERVICE_COLUMNS,
             "zone_rows": s * z * layout.ZONE_COLUMNS,
             "latency_rows": BINS,
+            "mix_rows": len(plan.mix) * layout.MIX_COLUMNS,
         }
         self._bound(8 * (rows - self._rows) * sum(widths.values()))
         for name, width in widths.items():
@@ -244,24 +248,29 @@ class Kernel:
     def _make_room(self, extra: int = 0) -> None:
         """Double the pools that are nearly full; or see to `extra` free event nodes."""
         a = self._record[0]
-        for name, spare in (
-            ("calls", loop.SPARE_CALLS),
-            ("jobs", loop.SPARE_JOBS),
-            ("nodes", loop.SPARE_NODES + extra + int(a["queued"])),
-        ):
+        spares = {"calls": loop.SPARE_CALLS, "jobs": loop.SPARE_JOBS, "nodes": loop.SPARE_NODES}
+        if self.variant == "full":
+            spares = {"calls": loop.FULL_SPARE_CALLS, "jobs": loop.FULL_SPARE_JOBS, "nodes": loop.FULL_SPARE_NODES}
+        spares["nodes"] += extra + int(a["queued"])
+        for name, spare in spares.items():
             left = int(a[f"{name}_left"])
             if left < spare:
                 before = len(self._pools[name])
                 length = max(2 * before, before + spare)
-                self._bound((length - before) * (self._pools[name].itemsize + 2 * ENTRY.itemsize * (name == "nodes")))
+                width = sum(self._pools[pool].itemsize for pool in (name, *self._beside(name)))
+                self._bound((length - before) * width)
                 self._resize(name, length)
                 a[f"{name}_left"] += length - before
-                if name == "jobs" and self.variant == "full":
-                    self._bound((length - before) * VISIT.itemsize)
-                    self._resize("visits", length)
-                if name == "nodes":
-                    self._resize("near", length)
-                    self._resize("far", length)
+                for beside in self._beside(name):
+                    self._resize(beside, length)
+
+    def _beside(self, name: str) -> tuple[str, ...]:
+        """The pools that hold as many items as another one."""
+        if name == "nodes":
+            return ("near", "far")
+        if self.variant != "full":
+            return ()
+        return ("branches",) if name == "calls" else ("programs", "visits")
 
     # --- DataPlane -------------------------------------------------------------------------------------------------
 
@@ -379,6 +388,7 @@ class Kernel:
             services=table("service_rows", s, layout.SERVICE_COLUMNS),
             zones=table("zone_rows", s, z, layout.ZONE_COLUMNS),
             latency=table("latency_rows", BINS),
+            mix=table("mix_rows", len(plan.mix), layout.MIX_COLUMNS),
             hop_attempts=self._pools["hop_attempts"].copy(),
             hop_outcomes=self._pools["hop_outcomes"].reshape(-1, OUTCOMES).copy(),
             in_flight=self._pools["populations"]["in_flight"].copy(),
@@ -389,12 +399,15 @@ class Kernel:
     def _cpu_in_progress(self) -> int:
         """Core time spent on jobs that are still there, 2^-10 ns."""
         jobs = self._pools["jobs"][: int(self._record["fresh_job"][0])]
+        earlier = 0  # in steps before the one at which a job is on the CPU
+        if self.variant == "full":
+            earlier = exact_sum(self._pools["programs"]["cpu"][np.flatnonzero(jobs["state"] == ON_CPU)])
         jobs = jobs[jobs["state"] != FREE]
         on_cpu = jobs["state"] == ON_CPU
         # For a job on the CPU: what its instance's clock, or time itself, has gained since it joined.
         clocks = self._clocks()[jobs["instance"][on_cpu]] if self.variant != "lean" else self._record["now_ns"][0]
         since = (clocks - jobs["expiry_or_joined"][on_cpu]) * (1024 if self.variant == "lean" else 1)
-        return exact_sum(since) + exact_sum(jobs["finish_or_cpu"][~on_cpu])
+        return earlier + exact_sum(since) + exact_sum(jobs["finish_or_cpu"][~on_cpu])
 
     def _clocks(self) -> Any:
         """The virtual clocks of all instances, now."""

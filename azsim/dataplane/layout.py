@@ -27,12 +27,17 @@ POPULATION = np.dtype(
         ("segments_first", "i4"),
         ("segments_count", "i4"),
         ("priority", "i4"),  # class of its requests and of all calls made for them, 0 to CLASSES - 1 (I1)
+        ("mix_first", "i4"),  # what its requests ask for: mix[mix_first : mix_first + mix_count]; none: hop.operation
+        ("mix_count", "i4"),
     ],
     align=True,
 )
 
 # Where a population's callers are: the first row with draw < upto, draw = 32 bits.
 PLACE = np.dtype([("place", "i8"), ("upto", "i8")], align=True)
+
+# What share of a population's requests ask for an operation: the first row with draw < upto, draw = 32 bits.
+SHARE = np.dtype([("operation", "i8"), ("upto", "i8")], align=True)
 
 # The rate profile: from start_ns on, rate + slope * (t - start_ns), in 2^-30 requests per ns (policy/arrivals.py).
 SEGMENT = np.dtype([("start_ns", "i8"), ("rate", "f8"), ("slope", "f8")], align=True)
@@ -60,6 +65,8 @@ HOP = np.dtype(
         ("budget_deposit", "i8"),
         ("budget_deposit_after_retry", "i8"),  # -1: gives back what the call's last retry cost
         ("budget_on_request", "i4"),  # 1: deposits (budget_deposit) at the call's start instead of at success
+        ("operation", "i4"),  # what is asked of the callee; -1: the callee's own default
+        ("optional", "i4"),  # 1: its failure degrades the calling job instead of failing it
     ],
     align=True,
 )
@@ -70,6 +77,8 @@ SERVICE = np.dtype(
         ("instances_count", "i4"),
         ("calls_first", "i4"),  # its calls, in order, are hops[calls_first : calls_first + calls_count]
         ("calls_count", "i4"),
+        ("hops_count", "i4"),  # those and the calls of its operations: hops[calls_first : calls_first + hops_count]
+        ("operation", "i4"),  # done for callers that ask for none; -1: its work, then its calls in order
         ("algorithm", "i4"),  # policy/balancing.py kinds
         ("cross_zone", "i4"),
         ("fail_open_below", "f8"),  # policy/balancing.py fails_open
@@ -125,6 +134,31 @@ TRAIT = np.dtype(
 )
 
 
+# An operation is steps[steps_first : steps_first + steps_count], one after the other.
+OPERATION = np.dtype([("steps_first", "i4"), ("steps_count", "i4")], align=True)
+
+CALLS_MAX = 63  # of one operation: their numbers stand in the low six bits of a key (D1)
+
+# What a step is.
+WORK_STEP, CALLS_STEP, QUORUM_STEP = 0, 1, 2
+
+STEP = np.dtype(
+    [
+        ("kind", "i4"),
+        ("hop", "i4"),  # calls: hops[hop : hop + calls], all at once; quorum: hops[hop] for each of its calls
+        ("calls", "i4"),  # how many are made
+        ("need", "i4"),  # quorum: how many must succeed
+        ("zones", "i8"),  # quorum: bit 1 << zone for each zone in which the callee has instances
+        ("work", "i4"),  # policy/distributions.py kinds; -1: the instance's own work
+        ("work_a", "f8"),
+        ("work_b", "f8"),
+        ("table_first", "i8"),
+        ("table_count", "i8"),
+    ],
+    align=True,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A scenario as the data plane sees it. Row i of a table is the thing with id i."""
@@ -147,6 +181,10 @@ class Plan:
     shared_cpu: bool  # some instance may run at a rate other than 1 (fewer cores than slots, stress, pause)
     rich: bool = False  # something is used that only the full kernel has
     traits: Records = field(default_factory=lambda: np.zeros(0, TRAIT))  # (I,) TRAIT; may be empty if not rich
+    operation_names: tuple[str, ...] = ()  # "web.buy"
+    operations: Records = field(default_factory=lambda: np.zeros(0, OPERATION))
+    steps: Records = field(default_factory=lambda: np.zeros(0, STEP))
+    mix: Records = field(default_factory=lambda: np.zeros(0, SHARE))  # by population
 
 
 # Columns of Recording.populations. "At": counted when it happens. "By start": in the row in which the request started.
@@ -157,9 +195,16 @@ TIMEOUTS = 3  # at; attempts whose outcome was a timeout
 STARTED_ATTEMPTS = 4  # by start
 STARTED_SUCCEEDED = 5  # by start
 STARTED_LATENCY = 6  # by start; ns, successes only
+STARTED_DEGRADED = 7  # by start; successes for which an optional call failed
 FAILED = 8  # at; + outcome
 STARTED_FAILED = FAILED + OUTCOMES  # by start; + outcome
 POPULATION_COLUMNS = STARTED_FAILED + OUTCOMES
+
+# Columns of Recording.mix, by start.
+MIX_OFFERED = 0
+MIX_SUCCEEDED = 1
+MIX_DEGRADED = 2  # of those
+MIX_COLUMNS = 4
 
 # Columns of Recording.services.
 SENT = 0  # attempts that callers made to the service (D4), redispatches not counted
@@ -189,7 +234,8 @@ class Recording:
 
     start_ns: (R,) int64; populations: (R, P, POPULATION_COLUMNS) int64; services: (R, S, SERVICE_COLUMNS) int64;
     zones: (R, S, Z, ZONE_COLUMNS) int64; latency: (R, BINS) int64, successes of all populations by start row;
-    hop_attempts: (H,) int64; hop_outcomes: (H, OUTCOMES) int64.
+    mix: (R, M, MIX_COLUMNS) int64, requests by row of Plan.mix; hop_attempts: (H,) int64;
+    hop_outcomes: (H, OUTCOMES) int64.
     """
 
     start_ns: Int64s
@@ -198,6 +244,7 @@ class Recording:
     services: Int64s
     zones: Int64s
     latency: Int64s
+    mix: Int64s
     hop_attempts: Int64s
     hop_outcomes: Int64s
     in_flight: Int64s  # (P,) requests without an outcome at the end
@@ -216,6 +263,7 @@ class Recording:
             services=np.zeros((rows, s, SERVICE_COLUMNS), np.int64),
             zones=np.zeros((rows, s, z, ZONE_COLUMNS), np.int64),
             latency=np.zeros((rows, BINS), np.int64),
+            mix=np.zeros((rows, len(plan.mix), MIX_COLUMNS), np.int64),
             hop_attempts=np.zeros(h, np.int64),
             hop_outcomes=np.zeros((h, OUTCOMES), np.int64),
             in_flight=np.zeros(p, np.int64),

@@ -26,6 +26,7 @@ from azsim.dataplane.caller import (
 )
 from azsim.dataplane.codes import Kind, Outcome, Reason
 from azsim.dataplane.instance import cancel, child_ended, complete, deliver, is_parked, respond
+from azsim.dataplane.layout import CALLS_MAX
 from azsim.dataplane.probes import probe_answered, send_probe
 from azsim.dataplane.queues import empty_slot, first_node, key_before, schedule, take_node
 from azsim.dataplane.shared_cpu import first_completion
@@ -67,6 +68,8 @@ _ARRIVALS, _TIMEOUTS, _QUEUE, _COMPLETIONS, _SLOT = range(5)
 
 # What one event may need of each pool at most.
 SPARE_CALLS, SPARE_JOBS, SPARE_NODES = 4, 4, 16
+# And in the full kernel, where one event may make all calls of a step.
+FULL_SPARE_CALLS, FULL_SPARE_JOBS, FULL_SPARE_NODES = 4 + CALLS_MAX, 4 + CALLS_MAX, 16 + 4 * CALLS_MAX
 
 
 @hot
@@ -172,7 +175,11 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any, rich: Any) -> int:
     while True:
         if a.calls_left < SPARE_CALLS or a.jobs_left < SPARE_JOBS or a.nodes_left < SPARE_NODES:
             return _GROW
-        if rich is not None and a.nodes_left < SPARE_NODES + a.queued:
+        if rich is not None and (
+            a.calls_left < FULL_SPARE_CALLS
+            or a.jobs_left < FULL_SPARE_JOBS
+            or a.nodes_left < FULL_SPARE_NODES + a.queued
+        ):
             return _GROW
         t_ns = min(min(a.arrival_ns, a.timeout_ns), a.queue_ns)
         if shared is not None:

@@ -182,6 +182,31 @@ JOB = np.dtype(
     align=True,
 )
 
+# What only the full kernel knows of a call and of a job, at the same number (programs.py).
+BRANCH = np.dtype(
+    [
+        ("operation", "i4"),  # asked for; NONE: work, then calls
+        ("mix", "i4"),  # row of Plan.mix it was drawn from
+        ("zone", "i4"),  # the only zone it may go to, NONE: as its hop says
+        ("next", "i4"),  # other calls of the same step
+        ("previous", "i4"),
+    ],
+    align=True,
+)
+PROGRAM = np.dtype(
+    [
+        ("cpu", "i8"),  # used in earlier steps, 2^-10 ns
+        ("operation", "i4"),
+        ("step", "i4"),  # next one
+        ("first", "i4"),  # of its calls under way
+        ("pending", "i4"),  # how many of the step's calls have not ended
+        ("short", "i4"),  # how many must still succeed
+        ("spare", "i4"),  # how many may still fail
+        ("degraded", "i4"),
+    ],
+    align=True,
+)
+
 NODE = np.dtype(
     [
         ("t_ns", "i8"),
@@ -219,6 +244,12 @@ POOLS: dict[str, tuple[Any, str]] = {
     "cuts": (np.dtype("i4"), "((Z + 1) ** 2,) how many cuts a link has"),
     "arrivals": (ARRIVAL, "(P * BATCH,)"),
     "tokens": (np.dtype("i8"), "(buckets,) thousandths"),
+    "operations": (layout.OPERATION, "Plan.operations"),
+    "steps": (layout.STEP, "Plan.steps"),
+    "mix": (layout.SHARE, "Plan.mix"),
+    "mix_rows": (np.dtype("i8"), "Recording.mix, flat; grows"),
+    "branches": (BRANCH, "grows with calls; full kernel only"),
+    "programs": (PROGRAM, "grows with jobs; full kernel only"),
     "calls": (CALL, "grows"),
     "jobs": (JOB, "grows"),
     "nodes": (NODE, "grows"),
@@ -279,6 +310,7 @@ _SCALARS = [
     # a job whose own call has just ended
     "ended_job",
     "ended_well",
+    "answer_degraded",  # whether the answer that is being accepted is
     "notice_count",
     "queued",  # jobs in all queues, kept by the full kernel only: a queue may answer all that it holds at one event
     # requests that have ended so far
@@ -376,6 +408,36 @@ def arrivals_of(a: Any) -> Any:
 @part
 def tokens_of(a: Any) -> Any:
     return memory(a.tokens_at, _INT64)
+
+
+@part
+def operations_of(a: Any) -> Any:
+    return memory(a.operations_at, layout.OPERATION)
+
+
+@part
+def steps_of(a: Any) -> Any:
+    return memory(a.steps_at, layout.STEP)
+
+
+@part
+def mix_of(a: Any) -> Any:
+    return memory(a.mix_at, layout.SHARE)
+
+
+@part
+def mix_rows_of(a: Any) -> Any:
+    return memory(a.mix_rows_at, _INT64)
+
+
+@part
+def branches_of(a: Any) -> Any:
+    return memory(a.branches_at, BRANCH)
+
+
+@part
+def programs_of(a: Any) -> Any:
+    return memory(a.programs_at, PROGRAM)
 
 
 @part

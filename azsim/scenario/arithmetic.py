@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +11,9 @@ from azsim.base.units import SECOND_NS
 from azsim.scenario.contents import Contents
 from azsim.scenario.figures import Detection, Figures, HopFigures, Load, ServiceFigures
 from azsim.scenario.findings import findings
-from azsim.scenario.service import Balancer, Call, Instance, Service
+from azsim.scenario.operation import Call, Quorum, copies
+from azsim.scenario.programs import OWN, Mix, calls, mean_work_ns, mixes, weighed_calls, work_ns
+from azsim.scenario.service import Balancer, Instance, Service
 from azsim.scenario.traffic import Backoff, Population, Retry
 from azsim.scenario.validation import callers_first
 
@@ -22,19 +24,21 @@ def arithmetic(contents: Contents) -> Figures:
     """Utilisation, detection, waits, attempts and budgets of a valid scenario, and what they mean in words."""
     order = callers_first(contents)
     at_ns = _peak_ns(contents, order)
-    loads = _loads(contents, order, at_ns, None)
-    without = {zone: _loads(contents, order, at_ns, zone) for zone in contents.zones}
-    products = _attempts_products(contents, order, at_ns)
+    mix = mixes_at(contents, at_ns)
+    loads = _loads(contents, order, at_ns, None, mix)
+    without = {zone: _loads(contents, order, at_ns, zone, mix) for zone in contents.zones}
+    products = _attempts_products(contents, order, at_ns, mix)
     slot_s: dict[str, float] = {}
     waits: dict[str, tuple[float, float]] = {}
     for name in reversed(order):  # a caller's slot time needs its callees' waits
-        slot_s[name] = _slot_s(contents, contents.services[name], slot_s, waits)
-        waits[name] = _waits_s(contents, contents.services[name], slot_s[name])
+        slot_s[name] = _slot_s(contents, contents.services[name], mix[name], slot_s, waits)
+        waits[name] = _waits_s(contents, contents.services[name], mix[name], slot_s[name])
     services = {
         name: ServiceFigures(
             load=loads[name],
             without={zone: without[zone][name] for zone in contents.zones},
             queue_wait_s=waits[name][0],
+            work_s=_work_by_zone_s(contents, service, mix[name]),
             slot_s_max=slot_s[name],
             wait_s_max=waits[name][1],
             attempts_product=products[name],
@@ -44,6 +48,12 @@ def arithmetic(contents: Contents) -> Figures:
     }
     figures = Figures(at_ns / SECOND_NS, services, tuple(_hops(contents)))
     return replace(figures, findings=tuple(findings(contents, figures)))
+
+
+def mixes_at(contents: Contents, at_ns: int) -> dict[str, Mix]:
+    """What is asked of each service at an instant."""
+    rates = {name: rate_at(population, at_ns) for name, population in contents.traffic.items()}
+    return mixes(contents, callers_first(contents), rates)
 
 
 def rate_at(population: Population, t_ns: int) -> float:
@@ -61,10 +71,12 @@ def rate_at(population: Population, t_ns: int) -> float:
 
 def _peak_ns(contents: Contents, order: list[str]) -> int:
     """The instant at which the traffic asks for most work; rates are straight between the points of profiles."""
-    work_ns: dict[str, float] = {}
+    total_ns: dict[tuple[str, str | None], float] = {}  # work of an operation and of all it calls
     for name in reversed(order):
         service = contents.services[name]
-        work_ns[name] = service.work.mean_ns + sum(work_ns[call.to] for call in service.calls)
+        for operation in (None, *service.operations):
+            below_ns = sum(total_ns[call.to, call.operation] * copies(call) for call in calls(service, operation))
+            total_ns[name, operation] = work_ns(service, service, operation) + below_ns
     populations = contents.traffic.values()
     if len(contents.traffic) == 1:
         (population,) = populations
@@ -77,7 +89,11 @@ def _peak_ns(contents: Contents, order: list[str]) -> int:
     instants |= {point.at - 1 for population in populations for point in population.profile if point.at > 0}
 
     def work_per_s(t_ns: int) -> float:
-        return sum(rate_at(population, t_ns) * work_ns[population.to] for population in populations)
+        return sum(
+            rate_at(population, t_ns) * share * total_ns[population.to, operation]
+            for population in populations
+            for operation, share in (population.operations or OWN).items()
+        )
 
     return max(sorted(t_ns for t_ns in instants if t_ns <= contents.duration), key=work_per_s)
 
@@ -87,24 +103,27 @@ def _busy_cores(instance: Instance) -> float:
     return min(float(instance.slots), instance.cores)
 
 
-def _capacity(service: Service, zone: str) -> float:
+def _capacity(service: Service, zone: str, mix: Mix) -> float:
     """Requests per second that the instances of a zone can serve."""
     instance = service.instance(zone)
-    return service.instances(zone) * _busy_cores(instance) * SECOND_NS / instance.work.mean_ns
+    mean_ns = mean_work_ns(service, instance, mix)
+    return service.instances(zone) * _busy_cores(instance) * SECOND_NS / mean_ns if mean_ns else math.inf
 
 
-def _split(service: Service, zones: list[str]) -> dict[str, float]:
+def _split(service: Service, zones: list[str], mix: Mix) -> dict[str, float]:
     """The share of a service's requests that its balancer sends to each of the zones that are there (B3, O8)."""
     weights = {zone: float(service.instances(zone)) for zone in zones}
     if not service.balancer.cross_zone:
         weights = {zone: float(weight > 0) for zone, weight in weights.items()}
     elif service.balancer.algorithm in _ADAPTIVE:
-        weights = {zone: _capacity(service, zone) for zone in zones}
+        weights = {zone: _capacity(service, zone, mix) for zone in zones}
     total = sum(weights.values())
     return {zone: weight / total for zone, weight in weights.items()} if total else {}
 
 
-def _loads(contents: Contents, order: list[str], at_ns: int, gone: str | None) -> dict[str, Load]:
+def _loads(
+    contents: Contents, order: list[str], at_ns: int, gone: str | None, mix: Mapping[str, Mix]
+) -> dict[str, Load]:
     """The load of every service with a zone gone, or none; clients who live in it are gone with it (F1)."""
     zones = [zone for zone in contents.zones if zone != gone]
     anywhere = dict.fromkeys(contents.services, 0.0)
@@ -116,20 +135,32 @@ def _loads(contents: Contents, order: list[str], at_ns: int, gone: str | None) -
     for name in order:
         service = contents.services[name]
         rates = in_zone[name]
-        split = _split(service, zones)
+        split = _split(service, zones, mix[name])
         for zone, share in split.items():
             rates[zone] += anywhere[name] * share
         rate = sum(rates.values()) if split else anywhere[name] + sum(rates.values())
-        capacity = sum(_capacity(service, zone) for zone in zones)
-        busy = [_ratio(rates[zone], _capacity(service, zone)) for zone in zones]
+        capacity = sum(_capacity(service, zone, mix[name]) for zone in zones)
+        busy = [_ratio(rates[zone], _capacity(service, zone, mix[name])) for zone in zones]
         found[name] = Load(rate, capacity, _ratio(rate, capacity), max(busy) if split else _ratio(rate, 0.0))
-        for call in service.calls:
-            if call.route == "any-zone":
-                anywhere[call.to] += sum(rates.values())
+        for call, times in weighed_calls(service, mix[name]):
+            if isinstance(call, Quorum):
+                for zone in zones:
+                    for called in quorum_zones(contents, call, zone):
+                        if called != gone:
+                            in_zone[call.to][called] += rates[zone] * times / call.zones
+            elif call.route == "any-zone":
+                anywhere[call.to] += sum(rates.values()) * times
             else:
                 for zone in zones:
-                    in_zone[call.to][zone] += rates[zone]
+                    in_zone[call.to][zone] += rates[zone] * times
     return found
+
+
+def quorum_zones(contents: Contents, call: Quorum, zone: str) -> list[str]:
+    """The zones that a quorum calls from `zone`: this one first, then the following ones, round and round (D44)."""
+    first = contents.zones.index(zone)
+    around = (*contents.zones[first:], *contents.zones[:first])
+    return [other for other in around if contents.services[call.to].instances(other)][: call.zones]
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -142,7 +173,7 @@ def _attempts(hop: Population | Call) -> int:
     return 1 if hop.retry is None else hop.retry.attempts
 
 
-def _attempts_products(contents: Contents, order: list[str], at_ns: int) -> dict[str, float]:
+def _attempts_products(contents: Contents, order: list[str], at_ns: int, mix: Mapping[str, Mix]) -> dict[str, float]:
     """For each service, attempts over requests if every attempt but the last fails at every hop (A4).
 
     The balancer's own attempts on other targets count too. Where several hops meet, they weigh by their rates.
@@ -156,9 +187,9 @@ def _attempts_products(contents: Contents, order: list[str], at_ns: int) -> dict
     for name in order:
         retry = contents.services[name].balancer.retry
         worst[name] *= 1 if retry is None else retry.attempts
-        for call in contents.services[name].calls:
-            first[call.to] += first[name]
-            worst[call.to] += worst[name] * _attempts(call)
+        for call, times in weighed_calls(contents.services[name], mix[name]):
+            first[call.to] += first[name] * times
+            worst[call.to] += worst[name] * times * _attempts(call)
     return {name: worst[name] / first[name] if first[name] else 1.0 for name in contents.services}
 
 
@@ -183,16 +214,24 @@ def _wait_ns(backoff: Backoff, number: int, previous_ns: float) -> float:
 
 
 def _slot_s(
-    contents: Contents, service: Service, slot_s: dict[str, float], waits: dict[str, tuple[float, float]]
+    contents: Contents, service: Service, mix: Mix, slot_s: dict[str, float], waits: dict[str, tuple[float, float]]
 ) -> float:
-    """The longest a request can hold a slot: its mean work, and its calls with all their attempts (R8)."""
-    total_s = _mean_work_s(contents, service)
-    for call in service.calls:
+    """The longest a request can hold a slot: its mean work, and its calls with all their attempts (R8).
+
+    Calls made at once take as long as the longest of them.
+    """
+
+    def call_s(call: Call) -> float:
         answer_s = waits[call.to][1] + slot_s[call.to]
         attempt_s = answer_s if call.timeout is None else min(answer_s, call.timeout / SECOND_NS)
-        call_s = attempt_s if call.retry is None else attempt_s * call.retry.attempts + _backoffs_s(call.retry)
-        total_s += call_s if call.deadline is None else min(call_s, call.deadline / SECOND_NS)
-    return total_s
+        whole_s = attempt_s if call.retry is None else attempt_s * call.retry.attempts + _backoffs_s(call.retry)
+        return whole_s if call.deadline is None else min(whole_s, call.deadline / SECOND_NS)
+
+    return max(
+        _work_s(contents, service, operation)
+        + sum(max((call_s(call) for call in step.calls), default=0.0) for step in service.steps(operation))
+        for operation in mix
+    )
 
 
 def _present(contents: Contents, service: Service) -> list[Instance]:
@@ -200,11 +239,17 @@ def _present(contents: Contents, service: Service) -> list[Instance]:
     return [service.instance(zone) for zone in contents.zones if service.instances(zone)]
 
 
-def _mean_work_s(contents: Contents, service: Service) -> float:
-    return max(instance.work.mean_ns for instance in _present(contents, service)) / SECOND_NS
+def _work_by_zone_s(contents: Contents, service: Service, mix: Mix) -> dict[str, float]:
+    zones = [zone for zone in contents.zones if service.instances(zone)]
+    return {zone: mean_work_ns(service, service.instance(zone), mix) / SECOND_NS for zone in zones}
 
 
-def _waits_s(contents: Contents, service: Service, slot_s: float) -> tuple[float, float]:
+def _work_s(contents: Contents, service: Service, operation: str | None) -> float:
+    """Mean work of an operation where it takes longest."""
+    return max(work_ns(service, instance, operation) for instance in _present(contents, service)) / SECOND_NS
+
+
+def _waits_s(contents: Contents, service: Service, mix: Mix, slot_s: float) -> tuple[float, float]:
     """The longest wait in a full queue: of pure work, and when every request holds its slot for `slot_s`."""
     work_s = wait_s = 0.0
     for instance in _present(contents, service):
@@ -212,7 +257,8 @@ def _waits_s(contents: Contents, service: Service, slot_s: float) -> tuple[float
             return math.inf, math.inf
         places = int(instance.queue)
         if places:
-            work_s = max(work_s, places * instance.work.mean_ns / SECOND_NS / _busy_cores(instance))
+            mean_ns = mean_work_ns(service, instance, mix)
+            work_s = max(work_s, places * mean_ns / SECOND_NS / _busy_cores(instance))
             wait_s = max(wait_s, work_s, places * slot_s / instance.slots)
     return work_s, wait_s
 
@@ -237,8 +283,8 @@ def _hops(contents: Contents) -> Iterator[HopFigures]:
         yield _hop(f"traffic.{name}", population, population.clients)
     for name, service in contents.services.items():
         instances = sum(service.instances(zone) for zone in contents.zones)
-        for call in service.calls:
-            yield _hop(f"services.{name}.calls.{call.id}", call, instances)  # an instance is its hops' client (O7)
+        for placed in service.every_call:
+            yield _hop(f"services.{name}.{placed.name}", placed.call, instances)  # an instance is its hops' client (O7)
 
 
 def _hop(path: str, hop: Population | Call, processes: int) -> HopFigures:

@@ -40,12 +40,14 @@ class ServiceFigures:
     `without` holds the load with each zone gone. `queue_wait_s` is how long a full queue of pure work takes to
     drain (infinite where it is unbounded), `slot_s_max` the longest a request may hold a slot: its work and all
     attempts and back-offs of its calls; `wait_s_max` the wait for a slot when every request before takes that
-    long (A3). `attempts_product` is the most attempts that one request of a client can become here (A4).
+    long (A3). `attempts_product` is the most attempts that one request of a client can become here (A4). `work_s` is
+    the mean work of a request in each zone, whatever operation it asks for.
     """
 
     load: Load
     without: Mapping[str, Load]
     queue_wait_s: float
+    work_s: Mapping[str, float]
     slot_s_max: float
     wait_s_max: float
     attempts_product: float

@@ -110,16 +110,15 @@ def _waits(contents: Contents, hop: HopFigures, callee: ServiceFigures) -> Itera
         return
     if callee.queue_wait_s > hop.timeout_s:
         service = contents.services[hop.to]
-        present = [service.instance(zone) for zone in contents.zones if service.instances(zone)]
+        present = [(service.instance(zone), work_s) for zone, work_s in callee.work_s.items() if work_s > 0]
         places = min(
-            int(hop.timeout_s * SECOND_NS * min(float(instance.slots), instance.cores) / instance.work.mean_ns)
-            for instance in present
+            int(hop.timeout_s * min(float(instance.slots), instance.cores) / work_s) for instance, work_s in present
         )
         yield (
             f"A full queue of {hop.to} waits {seconds(callee.queue_wait_s)}, longer than the timeout of {hop.path}"
             f" ({seconds(hop.timeout_s)}): it works on what nobody waits for. A queue of at most {places} does not."
         )
-    if callee.slot_s_max > hop.timeout_s and contents.services[hop.to].calls:
+    if callee.slot_s_max > hop.timeout_s and contents.services[hop.to].every_call:
         yield (
             f"{hop.to} may hold a slot for {seconds(callee.slot_s_max)} with its calls, longer than the timeout of"
             f" {hop.path} ({seconds(hop.timeout_s)})."

@@ -13,15 +13,16 @@ from pydantic.fields import FieldInfo
 
 from azsim.base.errors import ScenarioError
 from azsim.scenario import faults
+from azsim.scenario.operation import STEP_KINDS
 from azsim.scenario.tree import Node, Origin, Path, mapping, sequence, shown
 
-ENTRY_KINDS: Final = frozenset((*faults.KINDS, *faults.UNBUILT_KINDS, "instances"))
+ENTRY_KINDS: Final = frozenset((*faults.KINDS, *faults.UNBUILT_KINDS, *STEP_KINDS, "instances"))
 _PART_CHARACTERS_MAX: Final = 64  # of a key in a message
 _NAMED: Final = (("traffic",), ("services",))
 
 
 def entry_names(entries: list[Node]) -> list[str]:
-    """The names of a list's entries: their `id`, else whom they call (`to`), else their kind, else their position.
+    """The names of a list's entries: their `id`, else whom they call, else their kind, else their position.
 
     A kind that comes again gets -2, -3 and so on.
     """
@@ -43,6 +44,9 @@ def _own_name(entry: Node) -> str | None:
         for key in ("id", "to"):
             if key in entry.value and isinstance(entry.value[key].value, str):
                 return str(entry.value[key].value)
+        for key in ("call", "quorum"):
+            if key in entry.value:
+                return _own_name(entry.value[key])
     return None
 
 

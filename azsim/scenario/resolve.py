@@ -21,7 +21,11 @@ def with_files(tree: Node, folder: FilePath) -> Node:
     Anything that does not look as it should is left for validation to refuse.
     """
     tree = _changed(tree, ("traffic", "*", "rate"), lambda node, key: _rate(node, key, folder))
-    for path in (("services", "*", "work"), ("services", "*", "overrides", "*", "work")):
+    for path in (
+        ("services", "*", "work"),
+        ("services", "*", "overrides", "*", "work"),
+        ("services", "*", "operations", "*", "*", "work"),
+    ):
         tree = _changed(tree, path, lambda node, key: _work(node, key, folder))
     return tree
 
@@ -33,9 +37,17 @@ def completed(tree: Node) -> Node:
 
 
 def _changed(node: Node, path: tuple[str, ...], change: Callable[[Node, str], Node], done: str = "") -> Node:
-    """The tree with `change` applied to what stands at `path`, where `*` is every key, and to its dotted path."""
+    """The tree with `change` applied to what stands at `path`, where `*` is every key or entry, and to its dotted
+    path.
+    """
     if not path:
         return change(node, done)
+    if isinstance(node.value, list) and path[0] == "*":
+        names = entry_names(node.value)
+        entries = [
+            _changed(entry, path[1:], change, f"{done}.{name}") for entry, name in zip(node.value, names, strict=True)
+        ]
+        return sequence(entries, node.origin, node.key_origin)
     if not isinstance(node.value, dict):
         return node
     children = {

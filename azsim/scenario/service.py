@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Strict, Tag
 
@@ -28,8 +28,10 @@ from azsim.scenario.fields import (
     key,
     unbuilt,
 )
+from azsim.scenario.operation import Call, Step
 from azsim.scenario.overload import DISCIPLINES, Discipline, OverloadOrNone
-from azsim.scenario.traffic import Outcome, Retry
+from azsim.scenario.traffic import Outcome
+from azsim.scenario.tree import Path
 from azsim.scenario.work import Work
 
 Algorithm = Literal["random", "round-robin", "least-outstanding", "two-choices"]
@@ -168,30 +170,13 @@ class Balancer(Model):
     queue: Unbuilt = unbuilt("Requests held by the balancer beyond a target's limit.", "queue: 1000 of the service")
 
 
-class Call(Model):
-    """A request that a service makes while it serves one (R8); it holds the caller's slot, not its CPU."""
+class PlacedCall(NamedTuple):
+    """A call and where it stands below its service."""
 
-    to: Name = key("The service called.", example="catalog")
-    id: Name = key("Its name in paths; as `to` unless said.", follows="to", example="stock")
-    timeout: OrNone[PositiveDuration] = key(
-        "How long an attempt may take from its send (R5).", default="none", example="300ms"
-    )
-    connect_timeout: OrNone[PositiveDuration] = key(
-        "How long an unreachable target is waited for; `none` waits for `timeout`.", default="none", example="100ms"
-    )
-    deadline: OrNone[PositiveDuration] = key(
-        "How long the call may take, retries and all.", default="none", example="1s"
-    )
-    retry: OrNone[Retry] = key("How failed attempts are tried again.", default="none", example={"attempts": 2})
-    route: Literal["any-zone", "same-zone"] = key(
-        "Whether a target in any zone will do, or only one in the caller's.", default="any-zone", example="any-zone"
-    )
-    cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
-    pool: Unbuilt = unbuilt("A bounded pool of connections.", "timeout: 300ms")
-    breaker: Unbuilt = unbuilt(
-        "A circuit breaker in each calling instance.", "retry: {budget: {capacity: 500, cost: 5}}"
-    )
-    hedge: Unbuilt = unbuilt("A second copy of a slow call.", "retry: {attempts: 2}")
+    operation: str | None  # None: the service's own `calls`
+    path: Path  # with positions in lists
+    name: str  # the same with names
+    call: Call
 
 
 class Service(Instance):
@@ -217,6 +202,12 @@ class Service(Instance):
         default=(),
         example=[{"to": "catalog", "timeout": "300ms"}],
     )
+    operations: OrNoNames[Annotated[tuple[Step, ...], Field(min_length=1)]] = key(
+        "What callers may ask for by name, each as steps of work and calls (R8); those who name none get the "
+        "service's own work, then its calls.",
+        default={},
+        example={"buy": [{"work": "own"}, {"parallel": [{"to": "stock"}, {"to": "prices", "optional": True}]}]},
+    )
     scaling: Unbuilt = unbuilt("Instances that come and go with the load.", "instances_per_zone: 6")
 
     def instance(self, zone: str) -> Instance:
@@ -228,3 +219,36 @@ class Service(Instance):
         if isinstance(self.instances_per_zone, Mapping):
             return self.instances_per_zone.get(zone, 0)
         return self.instances_per_zone
+
+    @property
+    def every_call(self) -> list[PlacedCall]:
+        """Its own calls and those of its operations, in order."""
+        found = [
+            PlacedCall(None, ("calls", number), f"calls.{call.id}", call) for number, call in enumerate(self.calls)
+        ]
+        for operation, steps in self.operations.items():
+            parallels = 0
+            for number, step in enumerate(steps):
+                path: Path = ("operations", operation, number)
+                name = f"operations.{operation}"
+                if step.parallel is None:
+                    kind = "call" if step.call is not None else "quorum"
+                    found += [
+                        PlacedCall(operation, (*path, kind), f"{name}.{call.id}.{kind}", call) for call in step.calls
+                    ]
+                    continue
+                parallels += 1
+                entry = "parallel" if parallels == 1 else f"parallel-{parallels}"
+                found += [
+                    PlacedCall(operation, (*path, "parallel", at), f"{name}.{entry}.parallel.{call.id}", call)
+                    for at, call in enumerate(step.parallel)
+                ]
+        return found
+
+    def steps(self, operation: str | None) -> tuple[Step, ...]:
+        """What it does for a caller that asks for an operation, or (None) for none."""
+        if operation is not None:
+            return self.operations[operation]
+        own = Step.model_construct(work="own", call=None, parallel=None, quorum=None)
+        made = (Step.model_construct(work=None, call=call, parallel=None, quorum=None) for call in self.calls)
+        return (own, *made)

@@ -15,6 +15,7 @@ from azsim.scenario.fields import (
     Model,
     Name,
     Names,
+    OrNoNames,
     OrNone,
     PositiveDuration,
     PositiveNumber,
@@ -165,6 +166,12 @@ class Population(Model):
         "Class of its requests in every queue, 0 to 3: the higher go first, the lower make room in a full queue (I1).",
         default=0,
         example=1,
+    )
+    operations: OrNoNames[Share] = key(
+        "What they ask for: the share of each of the service's operations; `none` asks for its own work and calls "
+        "(R8).",
+        default={},
+        example={"browse": "80%", "buy": "20%"},
     )
     users: Unbuilt = unbuilt("Users who think between requests, instead of `rate`.", "rate: 1200/s")
     breaker: Unbuilt = unbuilt("A circuit breaker in each client process.", "retry: {budget: {capacity: 500, cost: 5}}")

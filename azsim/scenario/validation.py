@@ -8,14 +8,16 @@ from typing import Final
 from azsim.base.units import format_duration
 from azsim.scenario.contents import Contents
 from azsim.scenario.faults import CpuStress, CutOff, Fault, Partition, TrafficSpike, ZoneLoss
+from azsim.scenario.operation import Call, Quorum, copies
 from azsim.scenario.paths import nearest
 from azsim.scenario.problems import Problem
-from azsim.scenario.service import Balancer, Call, Instance, Service
+from azsim.scenario.service import Balancer, Instance, Service
 from azsim.scenario.traffic import Population, Retry
 from azsim.scenario.tree import Path
 
 INSTANCES_MAX: Final = 100_000
 HOPS_MAX: Final = 1000
+CALLS_MAX: Final = 63  # of one operation: their numbers are part of a draw's key (D1)
 SLOTS_IN_TOTAL_MAX: Final = 10_000_000
 
 
@@ -78,9 +80,19 @@ def _traffic(contents: Contents) -> Iterator[Problem]:
         path: Path = ("traffic", name)
         if population.to not in contents.services:
             yield _unknown((*path, "to"), "service", population.to, contents.services)
+        else:
+            yield from _asked(contents, population, (*path, "operations"))
         yield from _shares(contents, population, (*path, "from"))
         yield from _profile(population, (*path, "rate"))
         yield from _patience(population, path)
+
+
+def _asked(contents: Contents, population: Population, path: Path) -> Iterator[Problem]:
+    for operation in population.operations:
+        yield from _operation(contents, population.to, operation, (*path, operation), at_key=True)
+    total = sum(population.operations.values())
+    if population.operations and abs(total - 1) > 1e-9:
+        yield Problem(path, f"the shares sum to {round(total * 100, 6):g}%, not 100%", "{browse: 80%, buy: 20%}")
 
 
 def _shares(contents: Contents, population: Population, path: Path) -> Iterator[Problem]:
@@ -187,29 +199,63 @@ def _balancer(balancer: Balancer, path: Path) -> Iterator[Problem]:
 def _calls(contents: Contents) -> Iterator[Problem]:
     known = True
     for name, service in contents.services.items():
-        for position, call_id in _repeated(call.id for call in service.calls):
-            rule = f"two calls are named {call_id}; give one an id"
-            yield Problem(("services", name, "calls", position), rule, "[{id: stock, to: catalog}]")
-        for position, call in enumerate(service.calls):
-            path: Path = ("services", name, "calls", position)
+        yield from _named_calls(name, service)
+        for placed in service.every_call:
+            path: Path = ("services", name, *placed.path)
+            call = placed.call
             if call.to not in contents.services:
                 known = False
                 yield _unknown((*path, "to"), "service", call.to, contents.services)
                 continue
+            if call.operation is not None:
+                yield from _operation(contents, call.to, call.operation, (*path, "operation"))
             yield from _patience(call, path)
             yield from _same_zone(contents, name, service, call, path)
+            yield from _quorum(contents, call, path)
     if known:
         circle = _circle(contents)
         if circle:
-            caller, position = circle[0][0], circle[0][1]
+            caller, where = circle[0][0], circle[0][1]
             names = [name for name, _ in circle]
             if len(names) > 12:
                 names[8:-2] = ["..."]
             around = " -> ".join([*names, caller])
             rule = f"calls must not go in a circle: {around}"
-            yield Problem(("services", caller, "calls", position, "to"), rule, "catalog")
+            path = ("services", caller, *contents.services[caller].every_call[where].path, "to")
+            yield Problem(path, rule, "catalog")
         else:
             yield from _hops(contents)
+
+
+def _named_calls(name: str, service: Service) -> Iterator[Problem]:
+    """Within `calls` and within each operation a call's id says which one is meant, and there are not too many."""
+    for operation in (None, *service.operations):
+        placed = [call for call in service.every_call if call.operation == operation]
+        for position, call_id in _repeated(one.call.id for one in placed):
+            rule = f"two calls are named {call_id}; give one an id"
+            yield Problem(("services", name, *placed[position].path), rule, "[{id: stock, to: catalog}]")
+        made = sum(copies(one.call) for one in placed)
+        if made > CALLS_MAX:
+            where = ("calls",) if operation is None else ("operations", operation)
+            rule = f"makes {made} calls; at most {CALLS_MAX} for one request"
+            yield Problem(("services", name, *where), rule, "[{to: catalog}]")
+
+
+def _operation(contents: Contents, service: str, operation: str, path: Path, at_key: bool = False) -> Iterator[Problem]:
+    known = contents.services[service].operations
+    if operation not in known:
+        if known:
+            yield _unknown(path, f"operation of {service}", operation, known, at_key=at_key)
+        else:
+            yield Problem(path, f"{service} has no operations to name", "" if at_key else "none", at_key=at_key)
+
+
+def _quorum(contents: Contents, call: Call, path: Path) -> Iterator[Problem]:
+    if isinstance(call, Quorum):
+        present = sum(contents.services[call.to].instances(zone) > 0 for zone in contents.zones)
+        if call.zones > present:
+            rule = f"{call.to} has instances in only {present} {'zone' if present == 1 else 'zones'}"
+            yield Problem((*path, "zones"), rule, str(present))
 
 
 def _same_zone(contents: Contents, name: str, service: Service, call: Call, path: Path) -> Iterator[Problem]:
@@ -222,7 +268,7 @@ def _same_zone(contents: Contents, name: str, service: Service, call: Call, path
 
 
 def _circle(contents: Contents) -> list[tuple[str, int]]:
-    """A circle of calls as (caller, position of the call), empty where there is none."""
+    """A circle of calls as (caller, position among all its calls), empty where there is none."""
     done: set[str] = set()
     for start in contents.services:
         # Depth first with an explicit stack: a chain may be as long as there are services.
@@ -231,14 +277,14 @@ def _circle(contents: Contents) -> list[tuple[str, int]]:
         while stack:
             name, position = stack[-1]
             position += 1
-            calls = contents.services[name].calls
+            calls = contents.services[name].every_call
             if name in done or position >= len(calls):
                 done.add(name)
                 on_stack.discard(name)
                 stack.pop()
                 continue
             stack[-1] = (name, position)
-            callee = calls[position].to
+            callee = calls[position].call.to
             if callee in on_stack:
                 return stack[[caller for caller, _ in stack].index(callee) :]
             if callee not in done:
@@ -251,7 +297,7 @@ def _hops(contents: Contents) -> Iterator[Problem]:
     """Every path of calls is a hop of its own; the number of paths can grow much faster than that of calls."""
     hops_below: dict[str, int] = {}
     for name in reversed(callers_first(contents)):
-        hops_below[name] = sum(1 + hops_below[call.to] for call in contents.services[name].calls)
+        hops_below[name] = sum(1 + hops_below[placed.call.to] for placed in contents.services[name].every_call)
     hops = sum(1 + hops_below.get(population.to, 0) for population in contents.traffic.values())
     if hops > HOPS_MAX:
         rule = f"traffic and calls make {hops if hops < 10**9 else 'over 1e9'} hops; at most {HOPS_MAX} are simulated"
@@ -262,17 +308,17 @@ def callers_first(contents: Contents) -> list[str]:
     """The services in an order in which every caller stands before those it calls; calls have no circle."""
     waiting = dict.fromkeys(contents.services, 0)
     for service in contents.services.values():
-        for call in service.calls:
-            waiting[call.to] += 1
+        for placed in service.every_call:
+            waiting[placed.call.to] += 1
     ready = [name for name, callers in waiting.items() if callers == 0]
     order: list[str] = []
     while ready:
         name = ready.pop()
         order.append(name)
-        for call in contents.services[name].calls:
-            waiting[call.to] -= 1
-            if waiting[call.to] == 0:
-                ready.append(call.to)
+        for placed in contents.services[name].every_call:
+            waiting[placed.call.to] -= 1
+            if waiting[placed.call.to] == 0:
+                ready.append(placed.call.to)
     return order
 
 

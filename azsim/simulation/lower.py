@@ -5,7 +5,6 @@ Nothing here depends on anything but the scenario, the seed and the replicate: t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -14,17 +13,34 @@ import numpy as np
 
 from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, Outcome
-from azsim.dataplane.layout import HOP, INSTANCE, PLACE, POPULATION, SEGMENT, SERVICE, TRAIT, Int64s, Plan, Records
-from azsim.policy import balancing, distributions, retry, shedding
+from azsim.dataplane.layout import (
+    HOP,
+    INSTANCE,
+    OPERATION,
+    PLACE,
+    POPULATION,
+    SEGMENT,
+    SERVICE,
+    SHARE,
+    STEP,
+    TRAIT,
+    Int64s,
+    Plan,
+    Records,
+)
+from azsim.policy import balancing, retry, shedding
 from azsim.policy.arrivals import UNITS_PER_NS
-from azsim.policy.distributions import natural_log
 from azsim.scenario import Scenario
+from azsim.scenario.arithmetic import mixes_at
+from azsim.scenario.operation import Call
 from azsim.scenario.overload import discipline_kind
-from azsim.scenario.service import Call, FailOpenBelow, Health, Instance, Service
+from azsim.scenario.programs import mean_work_ns
+from azsim.scenario.service import FailOpenBelow, Health, Instance, Service
 from azsim.scenario.traffic import Budget, Population, RatePoint, Retry
-from azsim.scenario.work import Constant, Empirical, Exponential, Gamma, Lognormal, Pareto, Uniform, Work
+from azsim.simulation.lower_programs import Programs, cumulated
+from azsim.simulation.lower_work import WorkTable, work_parameters
 
-# Scenario stands here for those above who need the types of both sides: this module alone imports both.
+# Scenario stands here for those above who need the types of both sides: this module and its parts alone import both.
 __all__ = ["Scenario", "instance_numbers", "lower", "work_parameters"]
 
 Row = dict[str, Any]
@@ -75,13 +91,17 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
     services = {name: number for number, name in enumerate(scenario.services)}
     numbers = instance_numbers(scenario)
     counts = {name: sum(len(numbers[name, zone]) for zone in scenario.zones) for name in services}
-    instances, traits, names, work_table = _instances(scenario, numbers)
-    hops = _Hops(services)
+    work_table = WorkTable()
+    programs = Programs(scenario, work_table)
+    instances, traits, names = _instances(scenario, numbers, work_table)
+    hops = _Hops(services, programs)
     populations: list[Row] = []
     places: list[Row] = []
     segments: list[Row] = []
+    mix: list[Row] = []
     for number, population in enumerate(scenario.traffic.values()):
         own_places, own_segments = _places(population, scenario.zones), _segments(population.profile)
+        own_mix = programs.mix(population)
         populations.append(
             {
                 "hop": hops.add(population, population.clients, population=number),
@@ -91,8 +111,11 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
                 "segments_first": len(segments),
                 "segments_count": len(own_segments),
                 "priority": population.priority,
+                "mix_first": len(mix),
+                "mix_count": len(own_mix),
             }
         )
+        mix += own_mix
         places += own_places
         segments += own_segments
     service_rows = []
@@ -102,8 +125,9 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         row |= {"calls_first": len(hops.rows), "calls_count": len(service.calls)}
         control_zone = service.balancer.control_zone
         row["control_zone"] = -1 if control_zone is None else scenario.zones.index(control_zone)
-        for call in service.calls:
-            hops.add(call, counts[name], caller=services[name])
+        numbers_of_hops = [hops.add(one.call, counts[name], caller=services[name]) for one in service.every_call]
+        row |= {"hops_count": len(numbers_of_hops), "operation": programs.default(name)}
+        programs.add(name, numbers_of_hops)
         service_rows.append(row)
     return Plan(
         key=run_key(seed, replicate),
@@ -119,12 +143,16 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         services=_table(SERVICE, service_rows),
         instances=instances,
         traits=traits,
-        work_table=work_table,
+        work_table=work_table.table,
         delay_ns=_delays(scenario),
         buckets=hops.buckets,
         shared_cpu=bool(np.any(instances["cores"] < instances["slots"]))
         or any(fault.kind in ("cpu_stress", "pause") for fault in scenario.faults),
-        rich=_is_rich(scenario),
+        rich=_is_rich(scenario) or programs.used,
+        operation_names=programs.names,
+        operations=_table(OPERATION, programs.operations),
+        steps=_table(STEP, programs.steps),
+        mix=_table(SHARE, mix),
     )
 
 
@@ -184,11 +212,7 @@ def _places(population: Population, zones: tuple[str, ...]) -> list[Row]:
     if not isinstance(population.from_, Mapping):
         return [{"place": len(zones), "upto": 1 << 32}]
     shares = [(place, population.from_[zone]) for place, zone in enumerate(zones) if population.from_.get(zone)]
-    total = math.fsum(share for _, share in shares)
-    return [
-        {"place": place, "upto": round(math.fsum(share for _, share in shares[: i + 1]) / total * (1 << 32))}
-        for i, (place, _) in enumerate(shares)
-    ]
+    return [{"place": place, "upto": upto} for place, upto in cumulated(shares)]
 
 
 def _segments(profile: Sequence[RatePoint]) -> list[Row]:
@@ -208,10 +232,11 @@ def _segments(profile: Sequence[RatePoint]) -> list[Row]:
 class _Hops:
     """Collects the hops, and numbers the token buckets that their budgets need."""
 
-    def __init__(self, services: Mapping[str, int]) -> None:
+    def __init__(self, services: Mapping[str, int], programs: Programs) -> None:
         self.rows: list[Row] = []
         self.buckets = 0
         self._services = services
+        self._programs = programs
 
     def add(self, hop: Population | Call, clients: int, *, caller: int = -1, population: int = -1) -> int:
         """Adds the hop of a population or a call that so many client processes make (O7); its row."""
@@ -224,6 +249,8 @@ class _Hops:
             "deadline_ns": _or_infinite(hop.deadline),
             "cancel": int(hop.cancel),
             "same_zone": int(isinstance(hop, Call) and hop.route == "same-zone"),
+            "operation": self._programs.asked(hop),
+            "optional": int(isinstance(hop, Call) and hop.optional),
         }
         row |= _retry(hop.retry)
         row |= _budget(hop.retry.budget if hop.retry else None, self.buckets)
@@ -296,41 +323,30 @@ def _health(health: Health) -> Row:
 
 
 def _instances(
-    scenario: Scenario, numbers: Mapping[tuple[str, str], range]
-) -> tuple[Records, Records, tuple[str, ...], Int64s]:
-    """All instances and their traits, service by service and zone by zone, their names, and the work they draw from."""
+    scenario: Scenario, numbers: Mapping[tuple[str, str], range], work_table: WorkTable
+) -> tuple[Records, Records, tuple[str, ...]]:
+    """All instances and their traits, service by service and zone by zone, and their names."""
     blocks: list[Records] = []
     traits: list[Records] = []
     names: list[str] = []
-    work_table: list[int] = []
-    tables: dict[tuple[int, ...], int] = {}  # where each set of measured values begins
+    mixes = mixes_at(scenario, 0)
     for number, (name, service) in enumerate(scenario.services.items()):
         for place, zone in enumerate(scenario.zones):
-            row = _instance(service.instance(zone)) | {"service": number, "zone": place}
-            values = row.pop("values")
-            if values and values not in tables:
-                tables[values] = len(work_table)
-                work_table += values
-            row |= {"table_first": tables.get(values, 0), "table_count": len(values)}
+            instance = service.instance(zone)
+            row = _instance(instance) | {"service": number, "zone": place} | work_table.row(instance.work)
+            row["work_mean_ns"] = mean_work_ns(service, instance, mixes[name])
             count = len(numbers[name, zone])
             blocks.append(np.repeat(_table(INSTANCE, [row]), count))
             traits.append(np.repeat(_table(TRAIT, [_trait(service.instance(zone))]), count))
             names += [f"{name}-{zone}-{k}" for k in range(1, count + 1)]
-    return np.concatenate(blocks), np.concatenate(traits), tuple(names), np.array(work_table, np.int64)
+    return np.concatenate(blocks), np.concatenate(traits), tuple(names)
 
 
 def _instance(instance: Instance) -> Row:
-    kind, a, b = work_parameters(instance.work)
-    work = instance.work
     return {
         "slots": instance.slots,
         "discipline": _DISCIPLINES[discipline_kind(instance.discipline)],
         "drop_expired": int(instance.drop_expired),
-        "work": kind,
-        "work_a": a,
-        "work_b": b,
-        "values": tuple(work.values or ()) if isinstance(work, Empirical) else (),
-        "work_mean_ns": work.mean_ns,
         "queue": INFINITE if isinstance(instance.queue, str) else instance.queue,
         "cores": instance.cores,
     }
@@ -350,28 +366,3 @@ def _trait(instance: Instance) -> Row:
     if instance.overload is not None:
         row |= {"contention": instance.overload.contention, "coherency": instance.overload.coherency}
     return row
-
-
-def work_parameters(work: Work) -> tuple[int, float, float]:
-    """Kind, a and b of a distribution, as `policy.distributions.sample_work` takes them.
-
-    The mean m and the coefficient of variation c become: lognormal, variance of the logarithm s2 = ln(1 + c2), mean of
-    the logarithm ln(m) - s2 / 2; gamma, shape 1 / c2, scale m c2; Pareto, scale m (shape - 1) / shape.
-    """
-    match work:
-        case Constant():
-            return distributions.CONSTANT, float(work.mean), 0.0
-        case Exponential():
-            return distributions.EXPONENTIAL, float(work.mean), 0.0
-        case Lognormal():
-            # No C library's logarithm: all machines get the same bits (O2).
-            variance = natural_log(1.0 + work.cv * work.cv)
-            return distributions.LOGNORMAL, natural_log(float(work.mean)) - 0.5 * variance, math.sqrt(variance)
-        case Gamma():
-            return distributions.GAMMA, 1.0 / (work.cv * work.cv), work.mean * (work.cv * work.cv)
-        case Pareto():
-            return distributions.PARETO, 1.0 / work.shape, work.mean * ((work.shape - 1.0) / work.shape)
-        case Uniform():
-            return distributions.UNIFORM, float(work.low), float(work.high - work.low)
-        case Empirical():
-            return distributions.EMPIRICAL, 0.0, 0.0

@@ -52,10 +52,10 @@ def _retrying(trace: Trace) -> Iterator[tuple[str, float]]:
     for name, service in scenario.services.items():
         s = plan.service_names.index(name)
         instances = int(plan.services["instances_count"][s]) * max(1, steady.end_ns - steady.start_ns)
-        for call in service.calls:
-            if call.retry is not None and call.retry.attempts > 1:
+        for placed in service.every_call:
+            if placed.call.retry is not None and placed.call.retry.attempts > 1:
                 rate_per_s = float(steady.services[s, DISPATCHED]) * SECOND_NS / instances
-                yield f"services.{name}.calls.{call.id}", rate_per_s
+                yield f"services.{name}.{placed.name}", rate_per_s
 
 
 def _retries_off(trace: Trace) -> Changes:

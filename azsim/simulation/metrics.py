@@ -18,11 +18,13 @@ from azsim.dataplane.layout import (
     DISPATCHED,
     DROPPED,
     IN_VIEW,
+    MIX_DEGRADED,
     OFFERED,
     OVERLOADED,
     REFUSED,
     SENT,
     STARTED_ATTEMPTS,
+    STARTED_DEGRADED,
     STARTED_LATENCY,
     STARTED_SUCCEEDED,
     STRESS,
@@ -84,6 +86,8 @@ def metrics(plan: Plan, block: Block) -> dict[str, Any]:
         "failed": {outcome.word: int(n) for outcome, n in zip(Outcome, block.failed, strict=True) if n},
         "unresolved": offered - succeeded - failed,
         "success": ratio(succeeded, succeeded + failed),
+        "operations": _operations(plan, block),
+        "degraded": block.total(STARTED_DEGRADED),
         "goodput_per_s": ratio(succeeded * SECOND_NS, length_ns),
         "amplification": ratio(attempts, offered),
         "latency_s": latency,
@@ -94,6 +98,18 @@ def metrics(plan: Plan, block: Block) -> dict[str, Any]:
         "wasted_share": ratio(wasted, useful + wasted),
         "utilisation": ratio(busy, float(cores(plan).sum()) * length_ns * VIRTUAL_PER_NS),
     }
+
+
+def _operations(plan: Plan, block: Block) -> dict[str, dict[str, Any]]:
+    """What became of each operation that populations ask for by name: `shoppers.buy`."""
+    found = {}
+    for name, population in zip(plan.population_names, plan.populations, strict=True):
+        first = int(population["mix_first"])
+        for row in range(first, first + int(population["mix_count"])):
+            operation = plan.operation_names[int(plan.mix["operation"][row])].rpartition(".")[2]
+            offered, succeeded, degraded = (int(n) for n in block.mix[row, : MIX_DEGRADED + 1])
+            found[f"{name}.{operation}"] = {"offered": offered, "succeeded": succeeded, "degraded": degraded}
+    return found
 
 
 def _seconds(value: float | None) -> float | None:

@@ -231,6 +231,7 @@ class Block:
     services: Sums  # (S, columns)
     zones: Sums  # (S, Z, columns); only those that cover a row mean something
     latency: Int64s  # (BINS,)
+    mix: Int64s  # (M, columns), by start
 
     @property
     def failed(self) -> Sums:
@@ -262,6 +263,7 @@ def block(recording: Recording, start_ns: int, end_ns: int) -> Block:
         exact_sums(recording.services[first:last]),
         exact_sums(recording.zones[first:last]),
         recording.latency[first:last].sum(axis=0),
+        recording.mix[first:last].sum(axis=0),
     )
 
 

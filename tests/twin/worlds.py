@@ -19,7 +19,20 @@ from azsim.dataplane.codes import INFINITE, InstanceState, Outcome, Reason
 from azsim.dataplane.layout import Plan, Recording
 from azsim.dataplane.protocol import DataPlane, Notice
 from azsim.policy import balancing, cpu, distributions, retry, shedding
-from tests.plans import MS, CallSpec, PopulationSpec, ServiceSpec, call, make_plan, population, service
+from tests.plans import (
+    MS,
+    CallSpec,
+    PopulationSpec,
+    ServiceSpec,
+    StepSpec,
+    call,
+    calls_step,
+    make_plan,
+    population,
+    quorum_step,
+    service,
+    work_step,
+)
 
 FEATURES: Counter[str] = Counter()
 END_NS = 400 * MS
@@ -131,8 +144,54 @@ def _traits(draw: Any) -> dict[str, Any]:
 
 
 @st.composite
+def _calls(draw: Any, below: ServiceSpec) -> CallSpec:
+    """A call of a program to a service, perhaps for one of its operations."""
+    asks = draw(st.sampled_from([None, *below.operations]))
+    optional = draw(st.integers(0, 1))
+    _note("asks for an operation", asks is not None)
+    return call(below.name, asks, **draw(_hops(draw(st.booleans()))), optional=optional)
+
+
+@st.composite
+def _steps(draw: Any, table: list[int], below: ServiceSpec | None, zones: list[str]) -> StepSpec:
+    kinds = ["own work", "work"] if below is None else ["own work", "work", "calls", "calls", "quorum"]
+    kind = draw(st.sampled_from(kinds))
+    _note(f"step: {kind}", True)
+    if kind == "own work":
+        return work_step()
+    if kind == "work":
+        given = draw(_work(table))
+        del given["work_mean_ns"]
+        return work_step(**given)
+    assert below is not None
+    if kind == "calls":
+        made = draw(st.lists(_calls(below), min_size=1, max_size=3))
+        _note("step: parallel calls", len(made) > 1)
+        _note("optional call", any(spec.hop["optional"] for spec in made))
+        return calls_step(*made)
+    assert not isinstance(below.per_zone, int)
+    calls = draw(st.integers(1, sum(below.per_zone[zone] > 0 for zone in zones)))
+    spec = draw(_calls(below))
+    _note("optional quorum", spec.hop["optional"] == 1)
+    return quorum_step(spec, calls, draw(st.integers(1, calls)))
+
+
+@st.composite
+def _operations(draw: Any, table: list[int], below: ServiceSpec | None, zones: list[str]) -> dict[str, list[StepSpec]]:
+    names = ["x", "y"][: draw(st.integers(1, 2))]
+    return {name: draw(st.lists(_steps(table, below, zones), min_size=1, max_size=4)) for name in names}
+
+
+@st.composite
 def _services(
-    draw: Any, name: str, zones: list[str], table: list[int], calls: list[CallSpec], shared: bool, rich: bool
+    draw: Any,
+    name: str,
+    zones: list[str],
+    table: list[int],
+    calls: list[CallSpec],
+    shared: bool,
+    rich: bool,
+    operations: dict[str, list[StepSpec]] | None = None,
 ) -> ServiceSpec:
     slots = draw(st.integers(1, 4))
     cores = draw(st.sampled_from([0.5, 1.0, 2.0, 3.5])) if shared and draw(st.booleans()) else float(slots)
@@ -176,11 +235,13 @@ def _services(
     _note("drops the expired", fields["drop_expired"] == 1)
     per_zone = {zone: draw(st.integers(0, 2)) for zone in zones}
     per_zone[zones[0]] = max(1, per_zone[zones[0]])
-    return service(name, per_zone=per_zone, calls=calls, **fields)
+    default = draw(st.sampled_from([None, *operations])) if operations else None
+    _note("a program for those who ask for none", default is not None)
+    return service(name, per_zone=per_zone, calls=calls, operations=operations, default=default, **fields)
 
 
 @st.composite
-def _populations(draw: Any, names: list[str], zones: list[str], rich: bool) -> PopulationSpec:
+def _populations(draw: Any, target: ServiceSpec, zones: list[str], rich: bool) -> PopulationSpec:
     places = {"outside": 1.0} if draw(st.booleans()) else {"outside": 0.5} | dict.fromkeys(zones, 0.25)
     rate = draw(st.sampled_from([20.0, 100.0, 400.0]))
     profile = draw(st.sampled_from(["flat", "steps", "ramp", "instants"]))
@@ -196,7 +257,12 @@ def _populations(draw: Any, names: list[str], zones: list[str], rich: bool) -> P
     if rich:
         given["priority"] = draw(st.integers(0, 3))
         _note("priority", given["priority"] > 0)
-    return population(names[0], name="p", clients=draw(st.integers(1, 3)), places=places, **given, **draw(_hops(True)))
+    mix: dict[str, float] = {}
+    if target.operations and draw(st.booleans()):
+        mix = dict.fromkeys(target.operations, 0.5)
+        _note("mix of operations", True)
+    clients = draw(st.integers(1, 3))
+    return population(target.name, name="p", clients=clients, places=places, mix=mix, **given, **draw(_hops(True)))
 
 
 @st.composite
@@ -207,14 +273,18 @@ def worlds(draw: Any, full: bool = True) -> World:
     rich = full and draw(st.booleans())
     depth = draw(st.integers(1, 3)) if full else 1
     names = [f"s{k}" for k in range(depth)]
-    specs = []
-    for k, name in enumerate(names):
-        calls = []
-        if k + 1 < depth:
-            calls = [call(names[k + 1], **draw(_hops(draw(st.booleans())))) for _ in range(draw(st.integers(1, 2)))]
-        specs.append(draw(_services(name, zones, table, calls, full, rich)))
+    programs = full and draw(st.booleans())
+    specs: list[ServiceSpec] = []
+    for name in reversed(names):
+        below = specs[0] if specs else None
+        calls: list[CallSpec] = []
+        if below is not None:
+            calls = [call(below.name, **draw(_hops(draw(st.booleans())))) for _ in range(draw(st.integers(1, 2)))]
+        operations = draw(_operations(table, below, zones)) if programs and draw(st.booleans()) else None
+        specs.insert(0, draw(_services(name, zones, table, calls, full, rich, operations)))
     _note("calls", depth > 1)
-    populations = [draw(_populations(names, zones, rich)) for _ in range(draw(st.integers(1, 2)))]
+    _note("programs", any(spec.operations for spec in specs))
+    populations = [draw(_populations(specs[0], zones, rich)) for _ in range(draw(st.integers(1, 2)))]
     plan = make_plan(
         populations=populations,
         services=specs,

@@ -31,7 +31,9 @@ class Call:
     """One request of a client, or one call of a job, over one hop.
 
     place, client: where the caller is, and the number of its client process; host: the calling instance, None for a
-    client; ended: hears the outcome. `attempt` is the attempt in flight, None while backing off.
+    client; ended: hears the outcome; operation: what is asked for, -1 the callee's own; zone: the only one that will
+    do, None: as the hop says. `attempt` is the attempt in flight, None while backing off; `degraded` says whether the
+    answer of a successful call is.
     """
 
     def __init__(
@@ -42,9 +44,14 @@ class Call:
         place: int,
         client: int,
         host: Host | None,
-        ended: Callable[[Outcome], None],
+        ended: Callable[[Call, Outcome], None],
+        operation: int = -1,
+        zone: int | None = None,
     ) -> None:
         self.hop = hop
+        self.degraded = False
+        self._operation = operation
+        self._zone = zone
         self.host = host
         self.attempt: Attempt | None = None
         self._request = request
@@ -82,17 +89,19 @@ class Call:
             self._timer(self._clock.now_ns + self._backoff_ns, Kind.BACKOFF_END, self._tag(0), None, self._go_on)
             yield self._wake
         self._over = True
-        self._ended(outcome)
+        self._ended(self, outcome)
 
     def _go_on(self, outcome: Outcome | None = None) -> None:
         """Wake the call's process: it goes on at once."""
         wake, self._wake = self._wake, self._clock.event()
         wake.succeed(outcome)
 
-    def give_up(self) -> None:
-        """Wait for nothing any more (D27)."""
+    def give_up(self, cancel: bool = False) -> None:
+        """Wait for nothing any more (D27); `cancel`: the target hears of it where the hop does so (D44)."""
         self._over = True
         if self.attempt is not None:
+            if cancel and self.hop.row.cancel:
+                self.hop.network.cancel(self.attempt.dispatch)
             self._ledger.attempt_ended(self.hop.number, self.hop.row.population, Outcome.CANCELLED)
             self._stop_waiting(self.attempt)
 
@@ -119,13 +128,15 @@ class Call:
 
     def _choose(self, dispatch: int, excluded: Host | None) -> Host | None:
         key = Key(self._request, self._path, self._tag(dispatch))
+        if self._zone is not None:
+            return self.hop.balancer.choose(True, self._zone, key, excluded)
         return self.hop.balancer.choose(bool(self.hop.row.same_zone), self._place, key, excluded)
 
     def _dispatch_to(self, target: Host, dispatch: int, expiry_ns: int) -> Dispatch:
         self.hop.balancer.outstanding[target] += 1
         self._ledger.count(target.service, layout.DISPATCHED)
         key = Key(self._request, self._path, self._tag(dispatch))
-        return Dispatch(key, self, target, self._place, expiry_ns)
+        return Dispatch(key, self, target, self._place, expiry_ns, operation=self._operation)
 
     def _launch(self, dispatch: Dispatch) -> None:
         """Start the balancer's own wait and put the dispatch on its way (D5)."""
@@ -153,6 +164,7 @@ class Call:
 
     def answered(self, dispatch: Dispatch, outcome: Outcome) -> None:
         """An answer is at the balancer, and perhaps at the caller (D12)."""
+        self.degraded = dispatch.degraded
         self._balancer_hears(outcome)
 
     def _balancer_times_out(self) -> None:

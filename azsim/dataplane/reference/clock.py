@@ -48,6 +48,13 @@ class Clock(simpy.Environment):
         """
         super().schedule(event, (-1, priority), delay)  # type: ignore[arg-type]
 
+    def soon(self, act: Callable[[], None]) -> None:
+        """Let `act` happen as the rest of the present moment, after the processes that start in it."""
+        event = self.event()
+        assert event.callbacks is not None
+        event.callbacks.append(lambda _: act())
+        event.succeed()
+
     def moment(self, t_ns: int, kind: Kind, key: Key) -> Moment:
         """An event at t_ns >= now_ns for a process to wait for, or to hang callbacks on."""
         moment = Moment(self, kind)

@@ -31,6 +31,7 @@ from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.network import Host, Network
 from azsim.dataplane.reference.population import Population
 from azsim.dataplane.reference.prober import Prober
+from azsim.dataplane.reference.program import Calls, Operation, Work, operation_of
 
 
 def _rows(table: Records) -> list[Any]:
@@ -72,16 +73,25 @@ class Reference:
             )
             for number, row in enumerate(_rows(plan.hops))
         ]
+        steps, hops = _rows(plan.steps), self._hops
+        operations = [
+            operation_of(steps[row.steps_first : row.steps_first + row.steps_count], hops)
+            for row in _rows(plan.operations)
+        ]
         for instance in self._instances:
             service = services[instance.service]
-            instance.outgoing = self._hops[service.calls_first : service.calls_first + service.calls_count]
-        segments, places = _rows(plan.segments), _rows(plan.places)
+            instance.outgoing = self._hops[service.calls_first : service.calls_first + service.hops_count]
+            instance.operations = operations
+            instance.default = operations[service.operation] if service.operation >= 0 else self._plain(service)
+        segments, places, mix = _rows(plan.segments), _rows(plan.places), _rows(plan.mix)
         self._populations = [
             Population(
                 number,
                 row.clients,
                 segments[row.segments_first : row.segments_first + row.segments_count],
                 places[row.places_first : row.places_first + row.places_count],
+                mix[row.mix_first : row.mix_first + row.mix_count],
+                row.mix_first,
                 plan.epoch,
                 self._hops[row.hop],
                 clock,
@@ -97,6 +107,11 @@ class Reference:
         self._starts_ns = [0]
         self._cuts: list[Int64s] = []
         self._used = [(0, 0)] * len(self._instances)  # CPU readings at the last cut
+
+    def _plain(self, service: Any) -> Operation:
+        """What a service does without programs: its work, then its calls, one after the other (D10)."""
+        calls = self._hops[service.calls_first : service.calls_first + service.calls_count]
+        return [Work(), *(Calls([hop]) for hop in calls)]
 
     def _instances_of(self, service: Any) -> list[Instance]:
         return self._instances[service.instances_first : service.instances_first + service.instances_count]

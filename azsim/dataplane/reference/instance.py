@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from azsim.base.seeds import ERROR, PATH, key_hash
+from azsim.base.seeds import ERROR, PATH, STEP, key_hash
 from azsim.dataplane import layout
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.layout import Plan
@@ -17,6 +17,7 @@ from azsim.dataplane.reference.cpu import SharedCpu
 from azsim.dataplane.reference.hop import Hop
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.network import Action, Dispatch, Network
+from azsim.dataplane.reference.program import Calls, Fan, Operation, Work
 from azsim.dataplane.reference.queue import Codel, WaitingLine
 from azsim.policy.cpu import VIRTUAL_PER_NS, overload_slowdown
 from azsim.policy.distributions import sample_work, unit
@@ -31,19 +32,25 @@ class Stage(Enum):
 
 
 class Job:
-    """What an instance does for one dispatch: its work, then its calls."""
+    """What an instance does for one dispatch: the steps of an operation, one after the other."""
 
-    def __init__(self, dispatch: Dispatch) -> None:
+    def __init__(self, dispatch: Dispatch, operation: Operation) -> None:
         self.dispatch = dispatch
         self.stage = Stage.WAITING
         self.fails = False
         self.cpu = 0  # used, 2^-10 ns
+        self.operation = operation
+        self.steps_taken = 0
         self.calls_made = 0
-        self.call: Call | None = None
+        self.fan: Fan | None = None  # the calls it waits for
 
 
 class Instance:
-    """An instance of a service. `row` is its row of Plan.instances; `outgoing`, its operation's calls, is set later."""
+    """An instance of a service. `row` is its row of Plan.instances.
+
+    `outgoing`, the hops of its calls, `operations`, those of the plan, and `default`, what it does for callers that
+    ask for none, are set later.
+    """
 
     def __init__(
         self,
@@ -64,6 +71,8 @@ class Instance:
         self.error_share = 0.0
         self.state = InstanceState.UP
         self.outgoing: Sequence[Hop] = ()
+        self.operations: Sequence[Operation] = ()
+        self.default: Operation = ()
         self.cpu = SharedCpu(clock, row.cores, self._completed, self._slowdown)
         self.in_service = 0
         self._plan = plan
@@ -100,7 +109,7 @@ class Instance:
     @property
     def calls(self) -> Iterator[Call]:
         """The calls its jobs wait for."""
-        return (job.call for job in self._jobs.values() if job.call is not None)
+        return (call for job in self._jobs.values() if job.fan is not None for call in job.fan.calls)
 
     def check(self) -> str:
         """What does not add up here; empty: all does."""
@@ -141,7 +150,8 @@ class Instance:
         if dispatch.is_probe and not self._probes_wait:
             self._network.answer(dispatch, Outcome.ERROR if self._draws_error(dispatch.key) else Outcome.OK)
             return
-        job = Job(dispatch)
+        asked = dispatch.operation
+        job = Job(dispatch, () if dispatch.is_probe else self.operations[asked] if asked >= 0 else self.default)
         if self.in_service < self._row.slots:
             self._queue.note_no_wait(self._clock.now_ns)
             self._start(job)
@@ -179,55 +189,97 @@ class Instance:
 
     def _start(self, job: Job) -> None:
         """A job takes a slot and goes on the CPU (D9)."""
-        key, row = job.dispatch.key, self._row
+        key = job.dispatch.key
         self._set_in_service(self.in_service + 1)
         self._ledger.count(self.service, layout.STARTED)
         self._jobs[key] = job
-        job.stage = Stage.ON_CPU
         job.fails = self._draws_error(key)
-        work_ns = 0
-        if not job.fails and not job.dispatch.is_probe:
-            work_ns = sample_work(
-                row.work,
-                row.work_a,
-                row.work_b,
-                self._plan.work_table,
-                row.table_first,
-                row.table_count,
-                self._plan.key,
-                *key,
-            )
-        self.cpu.join(key, work_ns * VIRTUAL_PER_NS)
+        if not job.fails and job.operation and isinstance(job.operation[0], Work):
+            self._take_step(job)
+        else:
+            self._go_on_cpu(job, 0)  # a failed job, a probe, and a program that begins with calls: no work (D43)
+
+    def _go_on_cpu(self, job: Job, work_ns: int) -> None:
+        job.stage = Stage.ON_CPU
+        self.cpu.join(job.dispatch.key, work_ns * VIRTUAL_PER_NS)
+
+    def _work_ns(self, job: Job, step: Work) -> int:
+        """How much work the step that a job is at asks for (D9, D43)."""
+        row = self._row if step.row is None else step.row
+        request, path, tag = job.dispatch.key
+        if job.steps_taken > 0:
+            path = key_hash(self._plan.key, request, path, tag * 64 + job.steps_taken, STEP)
+        return sample_work(
+            row.work,
+            row.work_a,
+            row.work_b,
+            self._plan.work_table,
+            row.table_first,
+            row.table_count,
+            self._plan.key,
+            request,
+            path,
+            tag,
+        )
 
     def _completed(self, key: Key, cpu: int) -> None:
-        """A job's work is done: its calls come next (D10)."""
+        """A job's work is done: its next step comes (D10)."""
         job = self._jobs[key]
-        job.cpu = cpu
+        job.cpu += cpu
         self._ledger.spent(self.service, cpu)
         if job.fails:
             self._end(job, Outcome.ERROR)
         else:
-            self._call_or_end(job)
+            self._take_step(job)
 
-    def _call_or_end(self, job: Job) -> None:
-        if job.dispatch.is_probe or job.calls_made == len(self.outgoing):
+    def _take_step(self, job: Job) -> None:
+        """Begin the next step of a job's operation, or end the job (D10, D43)."""
+        if job.steps_taken == len(job.operation):
             self._end(job, Outcome.OK)
             return
-        hop = self.outgoing[job.calls_made]
+        step = job.operation[job.steps_taken]
+        if isinstance(step, Work):
+            work_ns = self._work_ns(job, step)
+            job.steps_taken += 1
+            self._go_on_cpu(job, work_ns)
+            return
+        job.steps_taken += 1
+        job.stage = Stage.CALLING
+        job.fan = Fan(step)
+        if isinstance(step, Calls):
+            for hop in step.hops:
+                self._call(job, job.fan, hop, None)
+        else:
+            for zone in step.chosen(self.zone):
+                self._call(job, job.fan, step.hop, zone)
+
+    def _call(self, job: Job, fan: Fan, hop: Hop, zone: int | None) -> None:
+        """One call of a step (D1, D44)."""
         request, path, tag = job.dispatch.key
         child_path = key_hash(self._plan.key, request, path, tag * 64 + job.calls_made, PATH)
         job.calls_made += 1
-        job.stage = Stage.CALLING
-        job.call = Call(
-            hop, request, child_path, self.zone, self.client, self, lambda outcome: self._call_ended(job, outcome)
-        )
 
-    def _call_ended(self, job: Job, outcome: Outcome) -> None:
-        job.call = None
+        def ended(call: Call, outcome: Outcome) -> None:
+            fan.ended(call, outcome)
+            job.dispatch.degraded |= call.degraded and outcome is Outcome.OK
+            # Not before all calls of the step have been made.
+            self._clock.soon(lambda: self._look_at(job, fan))
+
+        fan.calls.append(Call(hop, request, child_path, self.zone, self.client, self, ended, hop.row.operation, zone))
+
+    def _look_at(self, job: Job, fan: Fan) -> None:
+        """Go on if the step is decided: the rest of a quorum is given up (D44, D45)."""
+        if job.fan is not fan or not fan.is_over:
+            return
+        job.fan = None
+        for call in fan.calls:
+            call.give_up(cancel=True)
+        outcome = fan.outcome()
+        job.dispatch.degraded |= fan.degraded
         if outcome is Outcome.OK:
-            self._call_or_end(job)
+            self._take_step(job)
         else:
-            self._end(job, Outcome.ERROR)  # D15
+            self._end(job, outcome)  # D15
 
     def _end(self, job: Job, outcome: Outcome) -> None:
         del self._jobs[job.dispatch.key]
@@ -265,11 +317,13 @@ class Instance:
     def _abandon(self, job: Job) -> None:
         """Stop a job in service where it stands."""
         if job.stage is Stage.ON_CPU:
-            job.cpu = self.cpu.leave(job.dispatch.key)
-            self._ledger.spent(self.service, job.cpu)
-        elif job.call is not None:
-            job.call.give_up()
-            job.call = None
+            cpu = self.cpu.leave(job.dispatch.key)
+            job.cpu += cpu
+            self._ledger.spent(self.service, cpu)
+        elif job.fan is not None:
+            for call in job.fan.calls:
+                call.give_up()
+            job.fan = None
 
     def set_state(self, state: InstanceState, backlog_places: int) -> None:
         """Become up, paused, crashed or dead (D17)."""

@@ -23,6 +23,7 @@ class Ledger:
         self.populations: list[Int64s] = []
         self.services: list[Int64s] = []
         self.latency: list[Int64s] = []
+        self.mix: list[Int64s] = []
         self.hop_attempts = [0] * len(plan.hops)
         self.hop_outcomes = [[0] * OUTCOMES for _ in plan.hops]
         self.unsettled = [0] * len(plan.services)
@@ -36,20 +37,33 @@ class Ledger:
         self.populations.append(np.zeros((len(self._plan.populations), layout.POPULATION_COLUMNS), np.int64))
         self.services.append(np.zeros((len(self._plan.services), layout.SERVICE_COLUMNS), np.int64))
         self.latency.append(np.zeros(BINS, np.int64))
+        self.mix.append(np.zeros((len(self._plan.mix), layout.MIX_COLUMNS), np.int64))
         return self.row
 
     def request_started(self, population: int) -> None:
         """A client's request arrived."""
         self.populations[self.row][population, layout.OFFERED] += 1
 
-    def request_ended(self, population: int, start_row: int, outcome: Outcome, latency_ns: int) -> None:
-        """A client's request has its outcome; the latency counts for successes only."""
+    def operation_asked(self, mix: int) -> None:
+        """A request was of this row of Plan.mix."""
+        self.mix[self.row][mix, layout.MIX_OFFERED] += 1
+
+    def operation_succeeded(self, mix: int, start_row: int, degraded: bool) -> None:
+        """A request of this row of Plan.mix succeeded."""
+        self.mix[start_row][mix, layout.MIX_SUCCEEDED] += 1
+        self.mix[start_row][mix, layout.MIX_DEGRADED] += degraded
+
+    def request_ended(
+        self, population: int, start_row: int, outcome: Outcome, latency_ns: int, degraded: bool = False
+    ) -> None:
+        """A client's request has its outcome; latency and `degraded` count for successes only."""
         now, start = self.populations[self.row][population], self.populations[start_row][population]
         if outcome is Outcome.OK:
             self.succeeded += 1
             now[layout.SUCCEEDED] += 1
             start[layout.STARTED_SUCCEEDED] += 1
             start[layout.STARTED_LATENCY] += latency_ns
+            start[layout.STARTED_DEGRADED] += degraded
             self.latency[start_row][bin_of(latency_ns)] += 1
         else:
             self.failed += 1
@@ -96,4 +110,5 @@ class Ledger:
         recording.latency[:] = self.latency
         recording.hop_attempts[:] = self.hop_attempts
         recording.hop_outcomes[:] = self.hop_outcomes
+        recording.mix[:] = self.mix
         return recording

@@ -63,7 +63,9 @@ class Dispatch:
     place: int  # where the sender is
     expiry_ns: int
     is_probe: bool = False
+    operation: int = -1  # what is asked for: a row of Plan.operations, -1 the target's own
     delay_ns: int = 0
+    degraded: bool = False  # written by the target: an optional call failed
 
 
 class Network:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from azsim.base.seeds import CLIENT, PLACE, key_hash
+from azsim.base.seeds import CLIENT, OPERATION, PLACE, key_hash
 from azsim.dataplane.codes import INFINITE, Kind, Outcome
 from azsim.dataplane.reference.call import Call
 from azsim.dataplane.reference.clock import Clock, Key, Moment
@@ -28,7 +28,7 @@ class Breakpoint(NamedTuple):
 class Population:
     """Clients of one kind, outside or in zones.
 
-    segments: rows of its rate profile; places: rows of Plan.places.
+    segments: rows of its rate profile; places: rows of Plan.places; mix: rows of Plan.mix, from `mix_first` on.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class Population:
         clients: int,
         segments: Sequence[Any],
         places: Sequence[Any],
+        mix: Sequence[Any],
+        mix_first: int,
         epoch: int,
         hop: Hop,
         clock: Clock,
@@ -47,6 +49,8 @@ class Population:
         self._clients = clients
         self._segments = segments
         self._places = places
+        self._mix = mix
+        self._mix_first = mix_first
         self._epoch = epoch
         self._hop = hop
         self._clock = clock
@@ -120,12 +124,28 @@ class Population:
         place = next(row.place for row in self._places if draw < row.upto)
         self._ledger.request_started(self._number)
 
-        def ended(outcome: Outcome) -> None:
-            del self._in_flight[request]
-            self._ledger.request_ended(self._number, start_row, outcome, self._clock.now_ns - start_ns)
+        mix = self._draw_operation(request)
+        operation = self._hop.row.operation
+        if mix is not None:
+            operation = self._mix[mix].operation
+            self._ledger.operation_asked(self._mix_first + mix)
 
-        call = Call(self._hop, request, self._epoch, place, client, None, ended)
+        def ended(call: Call, outcome: Outcome) -> None:
+            del self._in_flight[request]
+            latency_ns = self._clock.now_ns - start_ns
+            self._ledger.request_ended(self._number, start_row, outcome, latency_ns, call.degraded)
+            if mix is not None and outcome is Outcome.OK:
+                self._ledger.operation_succeeded(self._mix_first + mix, start_row, call.degraded)
+
+        call = Call(self._hop, request, self._epoch, place, client, None, ended, operation)
         self._in_flight[request] = call, start_row
+
+    def _draw_operation(self, request: int) -> int | None:
+        """Which row of its mix a request is of, None: it has no mix (D42)."""
+        if not self._mix:
+            return None
+        draw = key_hash(self._hop.run_key, request, self._epoch, 0, OPERATION) >> 31
+        return next(number for number, row in enumerate(self._mix) if draw < row.upto)
 
     @property
     def calls(self) -> list[Call]:
