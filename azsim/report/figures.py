@@ -57,12 +57,16 @@ VERDICT_COLOURS: Final[Mapping[str, str]] = {
 }
 MARK_COLOURS: Final[Mapping[str, str]] = {
     "detected": BLUE,
+    "returned": PURPLE,
     "recovered": GREEN,
     "collapse": VERMILION,
     "outage": VERMILION,
     "aborted": BLACK,
 }
+SICK: Final[Mapping[str, Any]] = {"facecolor": "white", "edgecolor": ORANGE, "hatch": "//////"}
+"""The look of targets that a balancer holds for sick and uses all the same."""
 POINTS_MAX: Final = 600  # about one a point of the axis
+WASTED_MIN: Final = 0.005  # of the utilisation; less cannot be seen
 STORY_ROWS_MAX: Final = 8
 ROW_IN: Final = 0.21
 TICKS_MAX: Final = 7
@@ -275,24 +279,34 @@ class _Timeline:
                 )
 
     def view(self, panel: Axes) -> None:
-        """A lane a zone, filled to the share of its targets that the balancer sends to."""
+        """A lane a zone, filled to the share of its targets that the balancer sends to: all of them while it fails
+        open.
+        """
         series = self.series["services"][self.service]
-        sent_to_the_gone = False
+        fail_open = self.mean(series["fail_open"])
+        sent_to_the_gone = sent_to_the_sick = False
         for lane, zone in enumerate(self.zones):
             targets = max(max(series["instances"][zone], default=0), max(series["healthy_view"][zone], default=0), 1)
             in_view = self.mean(series["healthy_view"][zone]) / targets
             up = self.mean(series["instances"][zone]) / targets
             floor = float(len(self.zones) - 1 - lane)
             panel.barh(floor + 0.4, self.end_s - self.start_s, left=self.start_s, height=0.8, color=PALE, lw=0)
-            t_s, in_view, up = self.steps(in_view, up)
-            panel.fill_between(t_s, floor, floor + 0.8 * in_view, color=SKY, lw=0, step="post")
-            if (in_view > up).any():
-                sent_to_the_gone = True
-                below = floor + 0.8 * np.minimum(up, in_view)
-                panel.fill_between(t_s, below, floor + 0.8 * in_view, color=VERMILION, lw=0, step="post")
+            used = in_view + fail_open * (1 - in_view)
+            t_s, in_view, up, used = self.steps(in_view, up, used)
+            alive = np.minimum(up, used)
+            well = np.minimum(in_view, alive)
+
+            layers = ((0 * well, well, {"color": SKY}), (well, alive, SICK), (alive, used, {"color": VERMILION}))
+            for low, high, look in layers:
+                if (high > low).any():
+                    panel.fill_between(t_s, floor + 0.8 * low, floor + 0.8 * high, lw=0, step="post", **look)
+            sent_to_the_sick |= bool((alive > well).any())
+            sent_to_the_gone |= bool((used > alive).any())
         handles = [Patch(color=SKY, label="in rotation"), Patch(color=PALE, label="out of rotation")]
         if sent_to_the_gone:
-            handles.insert(1, Patch(color=VERMILION, label="in rotation, but gone"))
+            handles.insert(1, Patch(color=VERMILION, label="gone, but used"))
+        if sent_to_the_sick:
+            handles.insert(1, Patch(label="sick, but used (fail-open)", lw=0, **SICK))
         self.frame(panel, "view", f"Targets of {self.service} in rotation, as the balancer sees them", handles)
         panel.set_ylim(-0.15, len(self.zones) - 0.05)
         every = max(1, len(self.zones) // 12)
@@ -302,7 +316,9 @@ class _Timeline:
         panel.tick_params(axis="y", length=0)
 
     def utilisation(self, panel: Axes) -> None:
+        """How busy each zone is, and below that how much of all zones' time goes into work that nobody uses."""
         series = self.series["services"][self.service]["utilisation"]
+        wasted = np.nan_to_num(self.mean(self.series["services"][self.service]["wasted_utilisation"]))
         handles: list[Any] = []
         busy = {zone: self.mean(series[zone]) for zone in self.zones}
         if len(self.zones) <= len(ZONE_STYLES):
@@ -315,6 +331,11 @@ class _Timeline:
             handles.append(panel.fill_between(self.middle_s, low, high, color=SKY, lw=0, label="lowest to highest"))
             top = max(busy, key=lambda zone: float(np.nanpercentile(busy[zone], 95)))
             handles += panel.plot(self.middle_s, busy[top], color=BLUE, lw=1.3, label=f"zone {top}")
+        if (wasted > WASTED_MIN).any():
+            area = panel.fill_between(
+                self.middle_s, 0, wasted, color=VERMILION, alpha=0.35, lw=0, label="wasted (all zones)"
+            )
+            handles.append(area)
         self.frame(panel, "utilisation", f"Utilisation of {self.service} by zone", handles)
         panel.set_ylim(0, max(1.05, 1.05 * max(float(np.nanmax(values)) for values in busy.values())))
         panel.yaxis.set_major_locator(MultipleLocator(0.25))

@@ -23,7 +23,7 @@ class Span:
 class Mark:
     """Something that happens at `t_s`."""
 
-    kind: Literal["detected", "recovered", "collapse", "outage", "aborted"]
+    kind: Literal["detected", "returned", "recovered", "collapse", "outage", "aborted"]
     t_s: float
     label: str
 
@@ -61,7 +61,9 @@ def broken_spans(facts: Mapping[str, Any]) -> list[Span]:
 
 
 def marks(facts: Mapping[str, Any]) -> list[Mark]:
-    """The instants a reader looks for, first of all first: what became of the service level, an abort, detections."""
+    """The instants a reader looks for, first of all first: what became of the service level, an abort, detections and
+    returns to rotation.
+    """
     found: list[Mark] = []
     broken = broken_spans(facts)
     if broken and facts["verdict"] in ("collapse", "outage"):
@@ -76,6 +78,9 @@ def marks(facts: Mapping[str, Any]) -> list[Mark]:
         if fault["detected_s"] is not None:
             after = words.seconds(fault["detected_s"] - fault["start_s"])
             found.append(Mark("detected", float(fault["detected_s"]), f"detected after {after}"))
+        if fault["returned_s"] is not None and fault["returned_s"] > fault["end_s"]:
+            after = words.seconds(fault["returned_s"] - fault["end_s"])
+            found.append(Mark("returned", float(fault["returned_s"]), f"back in rotation after {after}"))
     return found
 
 

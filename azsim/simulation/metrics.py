@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import Outcome
@@ -164,15 +165,20 @@ def capacity_cores(plan: Plan, seconds: Seconds) -> Floats:
     """Cores that each service's balancer sends to, at the end of each second: those in view, or all of them while it
     fails open (B4): (N, S).
     """
-    in_view = seconds.zones[..., IN_VIEW].sum(axis=2)
     capacity: Floats = seconds.zones[..., CAPACITY].sum(axis=2) / 1000.0
     whole = cores(plan).sum(axis=1)
+    return np.where(opened(plan, seconds), whole[None, :], capacity)
+
+
+def opened(plan: Plan, seconds: Seconds) -> npt.NDArray[np.bool_]:
+    """Whether each service's balancer fails open at the end of each second, and so uses every target (B4): (N, S)."""
+    in_view = seconds.zones[..., IN_VIEW].sum(axis=2)
+    found = np.zeros(in_view.shape, dtype=np.bool_)
     for s, service in enumerate(plan.services):
         below, total = float(service["fail_open_below"]), int(service["instances_count"])
         for healthy in np.unique(in_view[:, s]):
-            if fails_open(int(healthy), total, below):
-                capacity[in_view[:, s] == healthy, s] = whole[s]
-    return capacity
+            found[in_view[:, s] == healthy, s] = fails_open(int(healthy), total, below)
+    return found
 
 
 def headroom(plan: Plan, seconds: Seconds, window_s: int, first_s: int) -> Floats:

@@ -14,7 +14,7 @@ from azsim.dataplane.layout import OFFERED
 from azsim.simulation import metrics as summed
 from azsim.simulation.conclusions import conclude
 from azsim.simulation.judging import Judged, judged, span_block
-from azsim.simulation.segments import phases, segments, watched
+from azsim.simulation.segments import phases, returned_ns, segments, watched
 from azsim.simulation.series import per_second
 from azsim.simulation.timeline import timeline
 from azsim.simulation.trace import Trace
@@ -149,6 +149,7 @@ def build(trace: Trace) -> Result:
                 "start_s": _seconds(fault.start_ns),
                 "end_s": _seconds(fault.end_ns),
                 "detected_s": _seconds(detected),
+                "returned_s": _seconds(returned_ns(fault, trace.view_changes)),
             }
             for fault, detected in zip(trace.faults, view.detections_ns, strict=True)
         ],

@@ -54,6 +54,25 @@ def detected_ns(
     return None
 
 
+def returned_ns(fault: FaultSpan, view_changes: Sequence[tuple[int, int, bool]]) -> int | None:
+    """When the last instance that was out of rotation as a loss ended is back in it; None where there is none such,
+    or one of them stays out.
+    """
+    if fault.end_ns is None or not is_loss(fault):
+        return None
+    out: set[int] = set()
+    for t_ns, instance, healthy in view_changes:
+        if t_ns > fault.end_ns and not out:
+            break
+        if instance in fault.instances and healthy:
+            out.discard(instance)
+            if t_ns > fault.end_ns and not out:
+                return t_ns
+        elif instance in fault.instances and t_ns <= fault.end_ns:
+            out.add(instance)
+    return None
+
+
 def watched(faults: Sequence[FaultSpan]) -> FaultSpan | None:
     """The fault whose detection counts: the first that takes a zone or instances, else the first that acts on any."""
     acting = [fault for fault in faults if fault.instances]

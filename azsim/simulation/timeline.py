@@ -25,17 +25,18 @@ from azsim.dataplane.layout import (
     Recording,
 )
 from azsim.policy.cpu import VIRTUAL_PER_NS
-from azsim.simulation.metrics import cores, number
+from azsim.simulation.metrics import cores, number, opened
 from azsim.simulation.series import PERMILLES, Floats, Seconds, failed_per_second, second_percentiles_s
 
 
 def timeline(plan: Plan, recording: Recording, seconds: Seconds, headroom: Floats) -> dict[str, Any]:
-    """Everything by seconds; entry i is about [t_s[i], t_s[i] + 1), instances, views and queues at its end.
+    """Everything by seconds; entry i is about [t_s[i], t_s[i] + 1), instances, views, fail-open and queues at its end.
 
     `headroom`: (N, S), as `metrics.headroom` gives it.
     """
     populations = seconds.populations.sum(axis=1)
     failed = failed_per_second(seconds)
+    fail_open = opened(plan, seconds)
     p50_s, p99_s = second_percentiles_s(recording, [PERMILLES["p50"], PERMILLES["p99"]])
     return {
         "t_s": list(range(len(seconds))),
@@ -47,15 +48,23 @@ def timeline(plan: Plan, recording: Recording, seconds: Seconds, headroom: Float
         "timeouts": populations[:, TIMEOUTS].tolist(),
         "latency_p50_s": _numbers(p50_s),
         "latency_p99_s": _numbers(p99_s),
-        "services": {name: _service(plan, seconds, s, headroom[:, s]) for s, name in enumerate(plan.service_names)},
+        "services": {
+            name: _service(plan, seconds, s, headroom[:, s], fail_open[:, s])
+            for s, name in enumerate(plan.service_names)
+        },
     }
 
 
-def _service(plan: Plan, seconds: Seconds, s: int, headroom: Floats) -> dict[str, Any]:
+def _service(
+    plan: Plan, seconds: Seconds, s: int, headroom: Floats, fail_open: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
     zones = seconds.zones[:, s]
     core_time = cores(plan)[s][None, :] * (seconds.duration_ns[:, None] * VIRTUAL_PER_NS)
     utilisation = _quotient(zones[..., CPU] + zones[..., STRESS], core_time)
     ended = seconds.services[:, s, USEFUL] + seconds.services[:, s, WASTED]
+    wasted_share = _quotient(seconds.services[:, s, WASTED], ended)
+    # CPU time is known to be wasted only when an attempt ends; what is spent in a second is split as what ends in it.
+    wasted = wasted_share * _quotient(zones[..., CPU].sum(axis=1), core_time.sum(axis=1))
 
     def by_zone(values: npt.NDArray[Any]) -> dict[str, Any]:
         return {zone: values[:, z].tolist() for z, zone in enumerate(plan.zones)}
@@ -66,7 +75,9 @@ def _service(plan: Plan, seconds: Seconds, s: int, headroom: Floats) -> dict[str
         "healthy_view": by_zone(zones[..., IN_VIEW]),
         "utilisation": {zone: _numbers(utilisation[:, z]) for z, zone in enumerate(plan.zones)},
         "queue": by_zone(zones[..., QUEUED]),
-        "wasted_share": _numbers(_quotient(seconds.services[:, s, WASTED], ended)),
+        "fail_open": fail_open.tolist(),
+        "wasted_share": _numbers(wasted_share),
+        "wasted_utilisation": _numbers(wasted),
         "headroom": _numbers(headroom),
     }
 

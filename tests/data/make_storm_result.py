@@ -59,7 +59,9 @@ def _second(t: int) -> dict[str, Any]:
         "healthy_view": {zone: 0 if zone == "c" and seen else 4 for zone in ZONES},
         "utilisation": {zone: round(min(1.0, value), 3) for zone, value in utilisation.items()},
         "queue": {zone: 2000 if storm and zone != "c" else 0 for zone in ZONES},
+        "fail_open": False,
         "wasted_share": round(wasted, 3),
+        "wasted_utilisation": round(wasted * sum(min(1.0, value) for value in utilisation.values()) / len(ZONES), 3),
         "headroom": round(1 - 0.2 * offered * per_request / (960 if not seen else 640), 3),
     }
 
@@ -158,6 +160,7 @@ def storm_result() -> dict[str, Any]:
             "start_s": 300.0,
             "end_s": 900.0,
             "detected_s": 315.0,
+            "returned_s": 930.0,
         },
         {
             "id": "spike",
@@ -166,6 +169,7 @@ def storm_result() -> dict[str, Any]:
             "start_s": 540.0,
             "end_s": 550.0,
             "detected_s": None,
+            "returned_s": None,
         },
     ]
     phases = {
@@ -243,7 +247,7 @@ def storm_result() -> dict[str, Any]:
                 "web": {
                     "attempts": series("attempts"),
                     **{name: by_zone(name) for name in ("instances", "healthy_view", "utilisation", "queue")},
-                    "wasted_share": series("wasted_share"),
+                    **{name: series(name) for name in ("fail_open", "wasted_share", "wasted_utilisation")},
                     "headroom": series("headroom"),
                 }
             },

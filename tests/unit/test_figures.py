@@ -67,6 +67,7 @@ def test_faults_and_marks_are_labelled_and_shaded(facts: dict[str, Any]) -> None
         "zone c power",
         "traffic of shoppers x1.5",
         "detected after 15 s",
+        "back in rotation after 30 s",
         "collapse 09:05",
         "service level broken",
     }
@@ -75,7 +76,7 @@ def test_faults_and_marks_are_labelled_and_shaded(facts: dict[str, Any]) -> None
         shaded = [tuple(patch.get_extents().transformed(axes.transData.inverted()).intervalx) for patch in axes.patches]
         assert any(np.allclose(span, (300, 900), atol=1) for span in shaded)
         upright = [line.get_xdata()[0] for line in axes.get_lines() if list(line.get_ydata()) == [0, 1]]  # type: ignore[index,arg-type]
-        assert {315.0, 545.0} <= set(upright)
+        assert {315.0, 545.0, 930.0} <= set(upright)
 
 
 def test_requests_are_stacked_by_what_became_of_them(facts: dict[str, Any]) -> None:
@@ -109,7 +110,7 @@ def test_latency_is_on_a_log_scale_with_its_limit(facts: dict[str, Any]) -> None
 def test_a_lane_for_each_zone_shows_targets_that_are_gone_but_still_get_requests(facts: dict[str, Any]) -> None:
     axes = panel(timeline(facts), "view")
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c"]
-    assert legend(axes) == ["in rotation", "in rotation, but gone", "out of rotation"]
+    assert legend(axes) == ["in rotation", "gone, but used", "out of rotation"]
     vermilion = pytest.approx([0.8353, 0.3686, 0.0], abs=1e-3)
     (gone,) = [found for found in axes.collections if found.get_facecolor()[0].tolist()[:3] == vermilion]
     middle_of_c = 0.4
@@ -120,14 +121,48 @@ def test_a_lane_for_each_zone_shows_targets_that_are_gone_but_still_get_requests
 def test_nothing_is_gone_where_view_and_truth_agree(facts: dict[str, Any]) -> None:
     web = facts["timeline"]["services"]["web"]
     web["healthy_view"] = web["instances"]
-    assert "in rotation, but gone" not in legend(panel(timeline(facts), "view"))
+    assert "gone, but used" not in legend(panel(timeline(facts), "view"))
+
+
+PLACES = {
+    (650.5, 2.5): True,
+    (650.5, 2.1): False,  # the quarter of zone a that is healthy
+    (650.5, 1.4): False,  # zone b is whole
+    (650.5, 0.4): False,  # zone c is gone, not sick
+    (750.5, 2.5): False,  # no longer fails open
+}
+
+
+def test_targets_that_a_balancer_holds_for_sick_but_uses_are_hatched(facts: dict[str, Any]) -> None:
+    web = facts["timeline"]["services"]["web"]
+    assert "sick, but used (fail-open)" not in legend(panel(timeline(facts), "view"))
+    for t in range(600, 700):
+        web["fail_open"][t] = True
+        web["healthy_view"]["a"][t] = 1  # of 4 that are up; those of zone c are out of view and gone
+    axes = panel(timeline(facts), "view")
+    assert legend(axes) == ["in rotation", "sick, but used (fail-open)", "gone, but used", "out of rotation"]
+    hatched = [found for found in axes.collections if found.get_hatch()]
+    places = {(t_s, y): any(found.get_paths()[0].contains_point((t_s, y)) for found in hatched) for t_s, y in PLACES}
+    assert places == PLACES
 
 
 def test_utilisation_has_a_line_for_each_zone(facts: dict[str, Any]) -> None:
     axes = panel(timeline(facts), "utilisation")
-    assert legend(axes) == ["zone a", "zone b", "zone c"]
+    assert legend(axes) == ["zone a", "zone b", "zone c", "wasted (all zones)"]
     assert axes.get_ylim()[0] == 0
     assert line(axes, "zone c")[200] == 0
+
+
+def test_what_of_the_utilisation_is_wasted_is_an_area_below_it(facts: dict[str, Any]) -> None:
+    axes = panel(timeline(facts), "utilisation")
+    (area,) = [found for found in axes.collections if found.get_label() == "wasted (all zones)"]
+    outline = area.get_paths()[0].vertices
+    middle = 1001.0  # the storm: two of three zones busy, all in vain; two seconds a point
+    assert outline[outline[:, 0] == middle, 1].max() == pytest.approx(1.0, abs=0.01)
+    assert outline[outline[:, 0] == 701.0, 1].max() == pytest.approx(2 / 3, abs=0.01)
+    assert outline[outline[:, 0] == 201.0, 1].max() == 0
+    facts["timeline"]["services"]["web"]["wasted_utilisation"] = [None] + [0.004] * 1199
+    assert legend(panel(timeline(facts), "utilisation")) == ["zone a", "zone b", "zone c"]
 
 
 def with_zones(facts: dict[str, Any], count: int) -> dict[str, Any]:
@@ -141,7 +176,7 @@ def with_zones(facts: dict[str, Any], count: int) -> dict[str, Any]:
 def test_any_number_of_zones_can_be_drawn(count: int, facts: dict[str, Any]) -> None:
     figure = timeline(with_zones(facts, count))
     shown = legend(panel(figure, "utilisation"))
-    assert len(shown) == (count if count <= 6 else 2)
+    assert len(shown) == (count if count <= 6 else 2) + 1  # and what is wasted
     assert len(panel(figure, "view").get_yticks()) <= 15
 
 
@@ -151,7 +186,7 @@ def test_a_zone_without_instances_has_no_lane(facts: dict[str, Any]) -> None:
     web["utilisation"]["c"] = [None] * 1200
     figure = timeline(facts)
     assert [label.get_text() for label in panel(figure, "view").get_yticklabels()] == ["a", "b"]
-    assert legend(panel(figure, "utilisation")) == ["zone a", "zone b"]
+    assert legend(panel(figure, "utilisation")) == ["zone a", "zone b", "wasted (all zones)"]
 
 
 def test_the_lower_panels_show_the_service_with_the_least_headroom(facts: dict[str, Any]) -> None:
@@ -205,6 +240,7 @@ def test_labels_do_not_overlap(facts: dict[str, Any]) -> None:
             "start_s": 60.0 * k,
             "end_s": 60.0 * k + 20,
             "detected_s": None,
+            "returned_s": None,
         }
         for k in range(1, 12)
     ]
@@ -223,7 +259,11 @@ def test_spans_and_marks_of_a_result(facts: dict[str, Any]) -> None:
         Span("fault", 540.0, 550.0, "traffic of shoppers x1.5"),
     ]
     assert [(span.start_s, span.end_s) for span in broken_spans(facts)] == [(300.0, 325.0), (545.0, 1200.0)]
-    assert [(mark.kind, mark.t_s) for mark in marks(facts)] == [("collapse", 545.0), ("detected", 315.0)]
+    assert [(mark.kind, mark.t_s) for mark in marks(facts)] == [
+        ("collapse", 545.0),
+        ("detected", 315.0),
+        ("returned", 930.0),
+    ]
 
 
 def test_a_fault_without_end_lasts_to_the_end_of_the_run(facts: dict[str, Any]) -> None:
@@ -237,6 +277,7 @@ def test_a_level_that_holds_again_and_an_abort_are_marked(facts: dict[str, Any])
         ("recovered", 325.0),
         ("aborted", 330.0),
         ("detected", 315.0),
+        ("returned", 930.0),
     ]
 
 
@@ -254,7 +295,7 @@ def test_rows_are_shared_without_overlap() -> None:
 
 def test_faults_that_do_not_fit_are_counted_and_the_collapse_is_still_marked(facts: dict[str, Any]) -> None:
     crowd = [
-        {"id": f"f{k}", "kind": "crash", "what": "crash", "start_s": 100.0 + k, "end_s": 1100.0, "detected_s": 120.0}
+        facts["faults"][0] | {"id": f"f{k}", "kind": "crash", "what": "crash", "start_s": 100.0 + k, "end_s": 1100.0}
         for k in range(40)
     ]
     story = panel(timeline(facts | {"faults": crowd}), "story")

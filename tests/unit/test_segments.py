@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azsim.simulation.segments import detected_ns, is_loss, phases, segments, short, watched
+from azsim.simulation.segments import detected_ns, is_loss, phases, returned_ns, segments, short, watched
 from azsim.simulation.trace import FaultSpan
 
 S = 1_000_000_000
@@ -115,3 +115,26 @@ def test_a_loss_is_watched_before_anything_else() -> None:
     assert watched([SPIKE]) is None
     assert [is_loss(one) for one in (LOSS, stress, pause, SPIKE)] == [True, False, True, False]
     assert [short(one) for one in (LOSS, stress, pause, SPIKE)] == ["zone loss", "stress", "pause", "spike"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "changes", "expected"),
+    [
+        # (t, instance, healthy); the loss of 8 and 9 ends at 900
+        (LOSS, [(315, 8, False), (316, 9, False), (940, 9, True), (945, 8, True)], 945),
+        (LOSS, [(315, 8, False), (316, 9, False), (945, 8, True)], None),  # 9 stays out
+        (LOSS, [(315, 8, False), (400, 8, True), (316, 9, False), (930, 9, True)], 930),  # 8 was back before
+        (LOSS, [(315, 8, False), (945, 8, True), (950, 8, False), (960, 8, True)], 945),  # what comes later is not its
+        (LOSS, [(315, 8, False), (920, 9, False), (945, 8, True), (990, 9, True)], 945),
+        (LOSS, [(300, 1, False), (945, 1, True)], None),  # none of its own
+        (LOSS, [(910, 8, False), (945, 8, True)], None),  # in rotation as it ended
+        (LOSS, [], None),
+        (span("pause", 300, None, 8), [(315, 8, False), (945, 8, True)], None),
+        (span("cpu_stress", 300, 900, 8), [(315, 8, False), (945, 8, True)], None),  # nothing went away
+    ],
+)
+def test_the_return_to_rotation_after_a_loss(
+    fault: FaultSpan, changes: list[tuple[float, int, bool]], expected: float | None
+) -> None:
+    ordered = sorted((round(t_s * S), instance, healthy) for t_s, instance, healthy in changes)
+    assert returned_ns(fault, ordered) == (None if expected is None else expected * S)

@@ -38,6 +38,7 @@ from azsim.simulation.metrics import (
     headroom,
     least_headroom,
     metrics,
+    opened,
     services,
 )
 from azsim.simulation.series import (
@@ -52,6 +53,7 @@ from azsim.simulation.series import (
     snapped,
     windows,
 )
+from azsim.simulation.timeline import timeline
 from tests.plans import MS, S, make_plan, population, service
 
 VIRTUAL = 1024  # CPU time is counted in 2^-10 ns
@@ -318,6 +320,29 @@ def test_stress_counts_as_utilisation() -> None:
     recording = Rows(plan).row(0, cpu_s=(0.5, 0.0)).recording(1)
     recording.zones[0, 0, 0, STRESS] = S * VIRTUAL
     assert services(plan, block(recording, 0, S))["web"]["utilisation"] == {"a": 0.75, "b": 0.0}
+
+
+def test_what_is_wasted_of_the_utilisation_leaves_the_stress_out() -> None:
+    plan = plan_of()
+    rows = Rows(plan).row(0, cpu_s=(0.5, 1.0), ok_ms=(1,), wasted_s=0.5).row(1, cpu_s=(0.0, 0.0))
+    recording = rows.recording(2)
+    recording.zones[0, 0, 0, STRESS] = S * VIRTUAL
+    seconds = per_second(recording, COVERING_ZONE_COLUMNS)
+    web = timeline(plan, recording, seconds, np.zeros((2, 1)))["services"]["web"]
+    # Of 2 s that ended in it 0.5 s were in vain: so is a quarter of the 1.5 s of application, of 4 core seconds.
+    assert web["wasted_utilisation"] == [1.5 / 4 / 4, None]
+
+
+def test_a_balancer_that_fails_open_says_so() -> None:
+    plan = plan_of()
+    rows = Rows(plan).row(0, in_view=2).row(1, in_view=1).row(2, in_view=0)
+    recording = rows.recording(3)
+    seconds = per_second(recording, COVERING_ZONE_COLUMNS)
+    for below, expected in ((0.0, [False, False, True]), (0.6, [False, True, True]), (-1.0, [False] * 3)):
+        plan.services["fail_open_below"] = below
+        assert opened(plan, seconds)[:, 0].tolist() == expected
+        web = timeline(plan, recording, seconds, np.zeros((3, 1)))["services"]["web"]
+        assert web["fail_open"] == expected
 
 
 def test_headroom_is_what_arriving_work_leaves_of_the_capacity_in_view() -> None:
