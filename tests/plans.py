@@ -34,6 +34,7 @@ from azsim.dataplane.layout import (
     WORK_STEP,
     Plan,
 )
+from azsim.policy import limits
 from azsim.policy.arrivals import UNITS_PER_NS, increment
 from azsim.policy.balancing import ROUND_ROBIN
 from azsim.policy.distributions import CONSTANT
@@ -105,6 +106,17 @@ TRAIT_DEFAULTS: Fields = {
     "codel_target_ns": 5 * MS,
     "contention": 0.0,
     "coherency": 0.0,
+    "limit": limits.NONE,
+    "limit_start": 20.0,
+    "limit_least": 20.0,
+    "limit_most": 200.0,
+    "limit_ratio": 0.9,
+    "limit_timeout_ns": 5 * S,
+    "limit_queue": 4.0,
+    "limit_tolerance": 1.5,
+    "limit_window": 600.0,
+    "token_interval": 0,
+    "token_burst": 1,
 }
 
 

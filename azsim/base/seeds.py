@@ -25,6 +25,7 @@ PHASE = 10
 PATH = 11
 OPERATION = 33  # which operation a request asks for
 STEP = 35  # the path under which a later work step of a job draws
+LIMIT_PROBE = 44
 
 _MASK = (1 << 64) - 1
 _A = 0x9E3779B97F4A7C15

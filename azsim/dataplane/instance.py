@@ -13,6 +13,7 @@ from azsim.base.seeds import ERROR, key_hash
 from azsim.dataplane.caller import attempt_failed, give_up_calls, lose, redispatches, start_child, succeeded
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED, WORK_STEP
+from azsim.dataplane.limiter import admits, learn
 from azsim.dataplane.probes import probe_answered
 from azsim.dataplane.programs import begin_calls, first_work, step_failed, step_over, work_of
 from azsim.dataplane.queues import new_node, schedule_here
@@ -133,24 +134,41 @@ def arrive(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
             answer(a, j, _ERROR, rich)
         else:
             answer(a, j, _OK, rich)
+    elif rich is not None:
+        _admit(a, j, shared, rich)
     elif instance.busy < instance.slots:
-        if rich is not None:
-            note_no_wait(a, i)
         start(a, j, shared, rich)
     elif instance.queued < instance.queue:
-        _enqueue(a, j, rich)
+        _enqueue(a, j)
     else:
-        if rich is not None:
-            j = displace(a, j)
         count(a, instance.service, OVERLOADED, 1)
         answer(a, j, _OVERLOAD, rich)
 
 
 @part
-def _enqueue(a: Any, j: int, rich: Any) -> None:
-    if rich is not None:
+def _admit(a: Any, j: int, shared: Any, rich: Any) -> None:
+    """D8 where there are limits, classes and disciplines (D40, D41, D46, D47)."""
+    i = jobs_of(a)[j].instance
+    instance = instances_of(a)[i]
+    out = NONE
+    if not admits(a, j):
+        out = j
+    elif instance.busy < instance.slots:
+        note_no_wait(a, i)
+        start(a, j, shared, rich)
+    elif instance.queued < instance.queue:
         line_up(a, j)
-        return
+    else:
+        out = displace(a, j)
+        if out != j:
+            learn(a, out, 1)
+    if out >= 0:
+        count(a, instance.service, OVERLOADED, 1)
+        answer(a, out, _OVERLOAD, rich)
+
+
+@part
+def _enqueue(a: Any, j: int) -> None:
     jobs = jobs_of(a)
     job = jobs[j]
     instance = instances_of(a)[job.instance]
@@ -377,6 +395,8 @@ def finish(a: Any, j: int, outcome: int, shared: Any, rich: Any) -> None:
     instances_of(a)[i].busy -= 1
     if rich is not None:
         change_rate(a, i, rich)
+        if outcome == _OK:
+            learn(a, j, 0)
     start_waiting(a, i, shared, rich)
     answer(a, j, outcome, rich)
 
@@ -407,9 +427,11 @@ def _call_up(a: Any, i: int, shared: Any, rich: Any) -> None:
         leave_line(a, j)
         if instance.drop_expired == 1 and jobs_of(a)[j].expiry_or_joined <= a.now_ns:
             count(a, instance.service, DROPPED, 1)
+            learn(a, j, 1)
             free_job(a, j)
         elif codel_drops(a, i, j):
             count(a, instance.service, OVERLOADED, 1)
+            learn(a, j, 1)
             answer(a, j, _OVERLOAD, rich)
         else:
             start(a, j, shared, rich)

@@ -156,6 +156,7 @@ class Kernel:
         if self.variant == "full" and len(plan.traits):
             for field in layout.TRAIT.names or ():
                 self._pools["traits"][field] = plan.traits[field]
+            self._pools["traits"]["limit_now"] = plan.traits["limit_start"]
         self._start_tables()
         self._room(64)
         for name in POOLS:

@@ -129,6 +129,17 @@ TRAIT = np.dtype(
         ("codel_target_ns", "i8"),
         ("contention", "f8"),  # policy/cpu.py overload_slowdown
         ("coherency", "f8"),
+        ("limit", "i4"),  # policy/limits.py kinds
+        ("limit_start", "f8"),
+        ("limit_least", "f8"),
+        ("limit_most", "f8"),
+        ("limit_ratio", "f8"),  # aimd: back-off; gradient2: smoothing
+        ("limit_timeout_ns", "i8"),  # aimd
+        ("limit_queue", "f8"),  # gradient2, as are the two below
+        ("limit_tolerance", "f8"),
+        ("limit_window", "f8"),  # samples
+        ("token_interval", "i8"),  # rate limit: a token's time, 2^-10 ns; 0: none
+        ("token_burst", "i8"),
     ],
     align=True,
 )

@@ -121,6 +121,11 @@ TRAIT = _with(
         ("codel_end_ns", "i8"),  # of the current interval (policy/shedding.py)
         ("codel_least_ns", "i8"),
         ("overloaded", "i4"),  # as CoDel judged the last interval
+        ("limit_now", "f8"),
+        ("limit_samples", "i8"),  # gradient2: in the average; vegas: since the last probe
+        ("limit_probes", "i8"),  # vegas
+        ("limit_rtt", "f8"),  # gradient2: the long-term average; vegas: the unloaded time
+        ("full_at", "i8"),  # of the token bucket (policy/limits.py)
     ],
 )
 
@@ -128,7 +133,13 @@ TRAIT = _with(
 LINE = np.dtype([("head", "i4"), ("tail", "i4")], align=True)
 
 # What rich plans keep of a job beside JOB, under its number.
-VISIT = np.dtype([("arrived_ns", "i8")], align=True)
+VISIT = np.dtype(
+    [
+        ("arrived_ns", "i8"),  # when it was let in
+        ("held", "i8"),  # requests that the instance held then, itself included
+    ],
+    align=True,
+)
 
 CALL = np.dtype(
     [

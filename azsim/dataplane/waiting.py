@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from azsim.base.jit import part
+from azsim.dataplane.limiter import forget_limits
 from azsim.dataplane.state import (
     NONE,
     QUEUED,
@@ -42,7 +43,6 @@ def line_up(a: Any, j: int) -> None:
     i = job.instance
     line = lines_of(a)[CLASSES * i + class_of(a, j)]
     job.state = QUEUED
-    visits_of(a)[j].arrived_ns = a.now_ns
     instances_of(a)[i].queued += 1
     a.queued += 1
     if instances_of(a)[i].discipline == LIFO:
@@ -98,6 +98,7 @@ def restart(a: Any, i: int) -> None:
     trait.codel_end_ns = 0
     trait.codel_least_ns = 0
     trait.overloaded = 0
+    forget_limits(a, i)
 
 
 @part

@@ -58,9 +58,9 @@ def _models() -> Iterator[tuple[type[BaseModel], str]]:
 
 
 def _section(model: type[BaseModel], path: str) -> Iterator[str]:
-    discriminator = model.model_fields.get("distribution")
+    discriminator = model.model_fields.get("distribution") or model.model_fields.get("kind")
     title = path or "The file"
-    if discriminator is not None and discriminator.examples:
+    if discriminator is not None and discriminator.examples and _extra(discriminator).get("x-choices"):
         title = f"{path}: {discriminator.examples[0]}"
     yield f"## {title}\n"
     yield f"{(model.__doc__ or '').strip().splitlines()[0]}\n"

@@ -29,7 +29,7 @@ from azsim.scenario.fields import (
     unbuilt,
 )
 from azsim.scenario.operation import Call, Step
-from azsim.scenario.overload import DISCIPLINES, Discipline, OverloadOrNone
+from azsim.scenario.overload import DISCIPLINES, Discipline, Limit, OverloadOrNone, RateLimit
 from azsim.scenario.traffic import Outcome
 from azsim.scenario.tree import Path
 from azsim.scenario.work import Work
@@ -66,6 +66,14 @@ class Instance(Model):
         "Whether work whose caller cannot use it any more is dropped when its turn comes (R7).",
         default=False,
         example=False,
+    )
+    limit: OrNone[Limit] = key(
+        "How many requests the instance holds at most, waiting ones included; the rest is answered `overload` (I1).",
+        default="none",
+        example={"kind": "gradient2"},
+    )
+    rate_limit: OrNone[RateLimit] = key(
+        "How many requests a second the instance lets in (I1).", default="none", example={"rate": "100/s", "burst": 20}
     )
     overload: OverloadOrNone = key(
         "How work slows when much is in service (I4).",

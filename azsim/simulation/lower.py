@@ -5,6 +5,7 @@ Nothing here depends on anything but the scenario, the seed and the replicate: t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from azsim.base.seeds import run_key
+from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import INFINITE, Outcome
 from azsim.dataplane.layout import (
     HOP,
@@ -28,12 +30,12 @@ from azsim.dataplane.layout import (
     Plan,
     Records,
 )
-from azsim.policy import balancing, retry, shedding
+from azsim.policy import balancing, limits, retry, shedding
 from azsim.policy.arrivals import UNITS_PER_NS
 from azsim.scenario import Scenario
 from azsim.scenario.arithmetic import mixes_at
 from azsim.scenario.operation import Call
-from azsim.scenario.overload import discipline_kind
+from azsim.scenario.overload import AimdLimit, FixedLimit, Gradient2Limit, VegasLimit, discipline_kind
 from azsim.scenario.programs import mean_work_ns
 from azsim.scenario.service import FailOpenBelow, Health, Instance, Service
 from azsim.scenario.traffic import Budget, Population, RatePoint, Retry
@@ -71,6 +73,17 @@ _PLAIN: Row = {
     "codel_target_ns": 5_000_000,
     "contention": 0.0,
     "coherency": 0.0,
+    "limit": limits.NONE,
+    "limit_start": 0.0,
+    "limit_least": 0.0,
+    "limit_most": 0.0,
+    "limit_ratio": 0.0,
+    "limit_timeout_ns": INFINITE,
+    "limit_queue": 0.0,
+    "limit_tolerance": 0.0,
+    "limit_window": 0.0,
+    "token_interval": 0,
+    "token_burst": 0,
 }
 _NO_HEALTH: Row = {
     "fail_open_below": 0.0,
@@ -363,6 +376,29 @@ def _trait(instance: Instance) -> Row:
     if not isinstance(discipline, str):
         row |= {"codel_interval_ns": discipline.interval, "codel_target_ns": discipline.target}
         row["newest_beyond"] = _or_infinite(discipline.beyond)
+    row |= _limit(instance)
     if instance.overload is not None:
         row |= {"contention": instance.overload.contention, "coherency": instance.overload.coherency}
+    return row
+
+
+def _limit(instance: Instance) -> Row:
+    """What limits the requests that an instance lets in."""
+    row: Row = {}
+    if instance.rate_limit is not None:
+        # A token's time, rounded up once; in 2^-10 ns the rate is kept to a millionth.
+        row["token_interval"] = math.ceil(SECOND_NS * 1024 / instance.rate_limit.rate)
+        row["token_burst"] = instance.rate_limit.burst
+    match instance.limit:
+        case FixedLimit(max=most):
+            row |= {"limit": limits.FIXED, "limit_start": most}
+        case AimdLimit() as limit:
+            row |= {"limit": limits.AIMD, "limit_start": limit.start, "limit_ratio": limit.backoff}
+            row |= {"limit_least": limit.min, "limit_most": limit.max, "limit_timeout_ns": limit.timeout}
+        case Gradient2Limit() as limit:
+            row |= {"limit": limits.GRADIENT2, "limit_start": limit.start, "limit_ratio": limit.smoothing}
+            row |= {"limit_least": limit.min, "limit_most": limit.max, "limit_queue": limit.queue}
+            row |= {"limit_tolerance": limit.tolerance, "limit_window": limit.window}
+        case VegasLimit() as limit:
+            row |= {"limit": limits.VEGAS, "limit_start": limit.start, "limit_most": limit.max}
     return row

@@ -18,7 +18,7 @@ from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, InstanceState, Outcome, Reason
 from azsim.dataplane.layout import Plan, Recording
 from azsim.dataplane.protocol import DataPlane, Notice
-from azsim.policy import balancing, cpu, distributions, retry, shedding
+from azsim.policy import balancing, cpu, distributions, limits, retry, shedding
 from tests.plans import (
     MS,
     CallSpec,
@@ -140,6 +140,17 @@ def _traits(draw: Any) -> dict[str, Any]:
         fields["contention"] = draw(st.sampled_from([0.0, 0.05, 0.5]))
         fields["coherency"] = draw(st.sampled_from([0.0, 0.01, 0.3]))
         _note("overload slowdown", fields["contention"] + fields["coherency"] > 0)
+    if draw(st.booleans()):
+        kind = draw(st.sampled_from([limits.FIXED, limits.AIMD, limits.GRADIENT2, limits.VEGAS]))
+        start = float(draw(st.integers(1, 6)))
+        fields |= {"limit": kind, "limit_start": start, "limit_least": draw(st.sampled_from([1.0, start]))}
+        fields |= {"limit_most": draw(st.sampled_from([start, 9.0])), "limit_timeout_ns": draw(_grid(1, 40))}
+        fields |= {"limit_ratio": draw(st.sampled_from([0.2, 0.9])), "limit_queue": draw(st.sampled_from([0.0, 2.0]))}
+        fields |= {"limit_tolerance": draw(st.sampled_from([1.0, 1.5])), "limit_window": 20.0}
+        _note(f"limit kind {kind}", True)
+    if draw(st.booleans()):
+        fields |= {"token_interval": draw(_grid(0.5, 10)) * 1024, "token_burst": draw(st.integers(1, 5))}
+        _note("rate limit", True)
     return fields
 
 

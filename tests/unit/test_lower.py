@@ -365,6 +365,11 @@ def test_a_plan_without_special_features_is_not_rich() -> None:
             [9 * MS] * 3 + [5 * MS] * 3,
         ),
         ("services.store.discipline", "codel", "codel_interval_ns", [100 * MS] * 6),
+        ("services.store.limit", {"kind": "fixed", "max": 9}, "limit_start", [0, 0, 0, 9, 9, 9]),
+        ("services.store.limit", {"kind": "aimd"}, "limit_ratio", [0, 0, 0, 0.9, 0.9, 0.9]),
+        ("services.store.limit", {"kind": "gradient2", "queue": 7}, "limit_queue", [0, 0, 0, 7, 7, 7]),
+        ("services.store.limit", {"kind": "vegas"}, "limit_most", [0, 0, 0, 1000, 1000, 1000]),
+        ("services.store.rate_limit", {"rate": "300/s"}, "token_interval", [0, 0, 0, *[3413333334] * 3]),
     ],
 )
 def test_what_few_instances_have_makes_a_plan_rich(path: str, value: Any, field: str, expected: list[float]) -> None:

@@ -16,6 +16,7 @@ from azsim.dataplane.reference.clock import Clock, Key
 from azsim.dataplane.reference.cpu import SharedCpu
 from azsim.dataplane.reference.hop import Hop
 from azsim.dataplane.reference.ledger import Ledger
+from azsim.dataplane.reference.limiter import Limiter
 from azsim.dataplane.reference.network import Action, Dispatch, Network
 from azsim.dataplane.reference.program import Calls, Fan, Operation, Work
 from azsim.dataplane.reference.queue import Codel, WaitingLine
@@ -38,6 +39,8 @@ class Job:
         self.dispatch = dispatch
         self.stage = Stage.WAITING
         self.fails = False
+        self.came_ns = 0
+        self.held = 0  # jobs that the instance held when it came, itself included
         self.cpu = 0  # used, 2^-10 ns
         self.operation = operation
         self.steps_taken = 0
@@ -86,6 +89,7 @@ class Instance:
         self._queue: WaitingLine[Job] = WaitingLine(
             row.discipline, trait.newest_beyond, Codel(trait.codel_interval_ns, trait.codel_target_ns)
         )
+        self._limiter = Limiter(trait, plan.key, number)
         self._priorities: list[int] = plan.populations["priority"].tolist()
         self._backlog: deque[Dispatch] = deque()
         self._backlog_places = 0
@@ -152,7 +156,11 @@ class Instance:
             return
         asked = dispatch.operation
         job = Job(dispatch, () if dispatch.is_probe else self.operations[asked] if asked >= 0 else self.default)
-        if self.in_service < self._row.slots:
+        held = self.in_service + len(self._queue)
+        job.came_ns, job.held = self._clock.now_ns, held + 1
+        if not self._limiter.admits(self._clock.now_ns, held):
+            self._turn_away(job)
+        elif self.in_service < self._row.slots:
             self._queue.note_no_wait(self._clock.now_ns)
             self._start(job)
         elif len(self._queue) < self._row.queue:
@@ -161,6 +169,7 @@ class Instance:
             displaced = self._queue.displace(self._priority(dispatch))
             if displaced is not None:
                 del self._jobs[displaced.dispatch.key]
+                self._learn(displaced, dropped=True)
                 self._wait(job)
             self._turn_away(displaced or job)
 
@@ -171,6 +180,10 @@ class Instance:
     def _turn_away(self, job: Job) -> None:
         self._ledger.count(self.service, layout.OVERLOADED)
         self._network.answer(job.dispatch, Outcome.OVERLOAD)
+
+    def _learn(self, job: Job, dropped: bool) -> None:
+        if not job.dispatch.is_probe:
+            self._limiter.learn(self._clock.now_ns - job.came_ns, job.held, dropped)
 
     def _priority(self, dispatch: Dispatch) -> int:
         """A probe has the lowest class, all else that of its population (D40)."""
@@ -283,19 +296,24 @@ class Instance:
 
     def _end(self, job: Job, outcome: Outcome) -> None:
         del self._jobs[job.dispatch.key]
-        self._free_slot()
+        self._free_slot(job if outcome is Outcome.OK else None)
         self._network.answer(job.dispatch, outcome, job.cpu)
 
-    def _free_slot(self) -> None:
+    def _free_slot(self, done: Job | None = None) -> None:
+        """A slot is free again, after a job that is done well or another; who waits may have it."""
         self._set_in_service(self.in_service - 1)
+        if done is not None:
+            self._learn(done, dropped=False)
         now_ns = self._clock.now_ns
         while self._queue:
             job, came_ns = self._queue.take(now_ns)
             if self._row.drop_expired and job.dispatch.expiry_ns <= now_ns:
                 del self._jobs[job.dispatch.key]
                 self._ledger.count(self.service, layout.DROPPED)
+                self._learn(job, dropped=True)
             elif self._queue.codel_drops(now_ns, came_ns):
                 del self._jobs[job.dispatch.key]
+                self._learn(job, dropped=True)
                 self._turn_away(job)
             else:
                 self._start(job)
@@ -335,6 +353,7 @@ class Instance:
         if state is InstanceState.CRASHED or state is InstanceState.DEAD:
             self.empty(reset=state is InstanceState.CRASHED)
             self._queue.restart()
+            self._limiter.restart()
             for hop in self.outgoing:
                 hop.refill(self.client)
         self.cpu.set_state(paused=self.paused, dead=state is InstanceState.DEAD)
