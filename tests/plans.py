@@ -68,6 +68,9 @@ HOP_DEFAULTS: Fields = {
     "budget_on_request": 0,
     "operation": -1,
     "optional": 0,
+    "prefer_zone": 0,
+    "spill_below": 0.0,
+    "propagate_deadline": 0,
 }
 SERVICE_DEFAULTS: Fields = {
     "algorithm": ROUND_ROBIN,
@@ -453,7 +456,7 @@ def make_plan(
         rich=any(spec.priority for spec in populations)
         or any(_is_rich(row) for row in instance_rows)
         or bool(operation_rows)
-        or any(hop["optional"] for hop in hops),
+        or any(hop["optional"] or hop["prefer_zone"] or hop["propagate_deadline"] for hop in hops),
         operation_names=tuple(names_of_operations),
         operations=_table(OPERATION, operation_rows),
         steps=_table(STEP, step_rows),

@@ -15,7 +15,7 @@ from azsim.dataplane.state import (
     shelves_of,
     targets_of,
 )
-from azsim.policy.balancing import LEAST_OUTSTANDING, RANDOM, ROUND_ROBIN, fails_open
+from azsim.policy.balancing import LEAST_OUTSTANDING, RANDOM, ROUND_ROBIN, fails_open, stays_in_zone
 from azsim.policy.distributions import index_below
 
 
@@ -163,6 +163,19 @@ def _choose(
     i = np_int(targets[first + k])
     j = np_int(targets[first + m])
     return j if instances[j].outstanding < instances[i].outstanding else i
+
+
+@part
+def spills(a: Any, s: int, zone: int, spill_below: float, excluded: int) -> bool:
+    """Whether a call from `zone` that prefers it goes to any zone all the same (D48)."""
+    shelf = shelves_of(a)[s * a.zones + zone]
+    eligible = np_int(shelf.count)
+    if excluded >= 0 and instances_of(a)[excluded].zone == zone:
+        targets = targets_of(a)
+        for k in range(shelf.first, shelf.first + shelf.count):
+            if targets[k] == excluded:
+                eligible -= 1
+    return not stays_in_zone(eligible, shelf.present, spill_below)
 
 
 @hot

@@ -7,7 +7,7 @@ from typing import Any
 from azsim.base.jit import hot, part
 from azsim.base.seeds import CLIENT, JITTER, PATH, PLACE, key_hash
 from azsim.dataplane.arrivals import find_first_arrival, plan_arrivals
-from azsim.dataplane.balancer import choose
+from azsim.dataplane.balancer import choose, spills
 from azsim.dataplane.codes import INFINITE, OUTCOMES, Kind, Outcome
 from azsim.dataplane.layout import (
     ATTEMPTS,
@@ -171,6 +171,11 @@ def _begin(a: Any, c: int, number: int, rich: Any) -> None:
             tokens[call.bucket] = min(hop.budget_capacity, tokens[call.bucket] + hop.budget_deposit)
     if rich is not None:
         ask(a, c)
+        if call.parent >= 0:
+            call.deadline_ns = min(call.deadline_ns, programs_of(a)[call.parent].deadline_ns)
+            if call.deadline_ns <= a.now_ns:
+                failed(a, c, _DEADLINE, rich)
+                return
     send(a, c, rich)
 
 
@@ -230,12 +235,17 @@ def dispatch(a: Any, c: int, excluded: int, rich: Any) -> bool:
 
 @part
 def choose_for(a: Any, c: int, excluded: int, tag: int, rich: Any) -> int:
-    """The target of a call's dispatch, where a call may be bound to a zone (D44)."""
+    """The target of a call's dispatch, where a call may be bound to a zone (D44) or prefer one (D48)."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
     zone = branches_of(a)[c].zone
     if zone >= 0:
         return choose(a, hop.service, zone, 1, excluded, call.request, call.path, tag, rich)
+    if hop.prefer_zone == 1 and call.place < a.zones:
+        stays = 1
+        if spills(a, hop.service, call.place, hop.spill_below, excluded):
+            stays = 0
+        return choose(a, hop.service, call.place, stays, excluded, call.request, call.path, tag, rich)
     return choose(a, hop.service, call.place, hop.same_zone, excluded, call.request, call.path, tag, rich)
 
 
@@ -284,7 +294,10 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
     job.state = IN_NETWORK
     job.outcome = _OK
     if rich is not None:
-        begin_program(a, j, branches_of(a)[c].operation)
+        by_ns = INFINITE
+        if hop.propagate_deadline == 1:
+            by_ns = call.expiry_ns
+        begin_program(a, j, branches_of(a)[c].operation, by_ns)
     call.delay_ns = delay
     call.job = j
     call.job_generation = job.generation

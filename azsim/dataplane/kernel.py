@@ -190,6 +190,8 @@ class Kernel:
                 self._pools["tokens"][first : first + int(owners)] = hop["budget_capacity"]
         services, shelves, instances = (self._pools[n] for n in ("services", "shelves", "instances"))
         services["targets_first"] = services["instances_first"]
+        places = instances["service"].astype(np.int64) * len(plan.zones) + instances["zone"]
+        shelves["present"] = np.bincount(places, minlength=len(shelves))
         for table in (services, shelves):
             table["last"] = table["position"] = NONE
         instances["in_view"] = instances["sensed"] = 1

@@ -58,6 +58,9 @@ HOP = np.dtype(
         ("backoff_factor", "f8"),
         ("cancel", "i4"),  # 0 or 1
         ("same_zone", "i4"),  # 1: route only to targets in the caller's zone
+        ("prefer_zone", "i4"),  # 1: to them while enough of them are eligible (policy/balancing.py stays_in_zone)
+        ("spill_below", "f8"),  # share of them
+        ("propagate_deadline", "i4"),  # 1: what is left of an attempt's time bounds the calls made for it (R7)
         ("buckets_first", "i8"),  # token buckets of this hop: one per client process or calling instance; -1: no budget
         ("budget_capacity", "i8"),  # thousandths of a token, as are the four below
         ("budget_cost", "i8"),

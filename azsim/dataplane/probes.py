@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from azsim.base.jit import part
-from azsim.dataplane.codes import Kind, Outcome
+from azsim.dataplane.codes import INFINITE, Kind, Outcome
 from azsim.dataplane.programs import begin_program
 from azsim.dataplane.queues import schedule
 from azsim.dataplane.state import (
@@ -56,7 +56,7 @@ def send_probe(a: Any, i: int, tag: int, rich: Any) -> None:
     job.state = IN_NETWORK
     job.outcome = _OK
     if rich is not None:
-        begin_program(a, j, NONE)
+        begin_program(a, j, NONE, INFINITE)
     delay = delays_of(a)[link] + instance.latency_ns
     schedule(a, t_ns + delay, _DELIVERY, request, 0, tag, j, job.generation, 0)
 

@@ -53,10 +53,11 @@ def ask(a: Any, c: int) -> None:
 
 
 @part
-def begin_program(a: Any, j: int, operation: int) -> None:
-    """A new job, which will do `operation` (NONE: its work, then the calls of its service)."""
+def begin_program(a: Any, j: int, operation: int, deadline_ns: int) -> None:
+    """A new job, which will do `operation` (NONE: its work, then the calls of its service), its calls by a deadline."""
     program = programs_of(a)[j]
     program.cpu = 0
+    program.deadline_ns = deadline_ns
     program.operation = operation
     program.step = 0
     program.first = NONE

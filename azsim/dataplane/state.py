@@ -75,7 +75,7 @@ SERVICE = _with(
 )
 
 # One per (service, zone): the zone's part of the service's targets.
-SHELF = np.dtype([("first", "i4"), ("count", "i4"), ("last", "i4"), ("position", "i4")], align=True)
+SHELF = np.dtype([("first", "i4"), ("count", "i4"), ("last", "i4"), ("position", "i4"), ("present", "i4")], align=True)
 
 INSTANCE = _with(
     layout.INSTANCE,
@@ -207,6 +207,7 @@ BRANCH = np.dtype(
 PROGRAM = np.dtype(
     [
         ("cpu", "i8"),  # used in earlier steps, 2^-10 ns
+        ("deadline_ns", "i8"),  # of its calls (R7)
         ("operation", "i4"),
         ("step", "i4"),  # next one
         ("first", "i4"),  # of its calls under way

@@ -23,3 +23,11 @@ def fails_open(healthy: int, total: int, below: float) -> bool:
     if below == 0.0:
         return healthy == 0
     return float(healthy) < below * float(total)
+
+
+@rule
+def stays_in_zone(eligible: int, present: int, spill_below: float) -> bool:
+    """Whether a hop that prefers its caller's zone stays there (D48): not without a target, nor with fewer eligible
+    ones than a share of those that are present.
+    """
+    return eligible > 0 and float(eligible) >= spill_below * float(present)

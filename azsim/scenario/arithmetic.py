@@ -148,11 +148,16 @@ def _loads(
                     for called in quorum_zones(contents, call, zone):
                         if called != gone:
                             in_zone[call.to][called] += rates[zone] * times / call.zones
-            elif call.route == "any-zone":
-                anywhere[call.to] += sum(rates.values()) * times
-            else:
-                for zone in zones:
+                continue
+            for zone in zones:
+                # A zone that is preferred serves its own while it has instances at all.
+                stays = call.route == "same-zone" or (
+                    call.route == "prefer-zone" and contents.services[call.to].instances(zone) > 0
+                )
+                if stays:
                     in_zone[call.to][zone] += rates[zone] * times
+                else:
+                    anywhere[call.to] += rates[zone] * times
     return found
 
 

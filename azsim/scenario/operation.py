@@ -13,6 +13,7 @@ from azsim.scenario.fields import (
     Name,
     OrNone,
     PositiveDuration,
+    Share,
     Unbuilt,
     key,
     refuse,
@@ -49,8 +50,21 @@ class Call(Model):
         default=False,
         example=False,
     )
-    route: Literal["any-zone", "same-zone"] = key(
-        "Whether a target in any zone will do, or only one in the caller's.", default="any-zone", example="any-zone"
+    route: Literal["any-zone", "same-zone", "prefer-zone"] = key(
+        "Whether a target in any zone will do, or only one in the caller's, or one there while it has enough (B3).",
+        default="any-zone",
+        example="prefer-zone",
+    )
+    spill_below: Share = key(
+        "With `prefer-zone`: the share of the zone's instances that must be in rotation; below it, and without any, "
+        "the call goes to any zone.",
+        default="0%",
+        example="50%",
+    )
+    propagate_deadline: Flag = key(
+        "Whether the calls made for an attempt must end when its caller stops waiting for it (R7).",
+        default=False,
+        example=True,
     )
     cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
     pool: Unbuilt = unbuilt("A bounded pool of connections.", "timeout: 300ms")

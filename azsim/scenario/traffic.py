@@ -167,6 +167,11 @@ class Population(Model):
         default=0,
         example=1,
     )
+    propagate_deadline: Flag = key(
+        "Whether the calls made for an attempt must end when its client stops waiting for it (R7).",
+        default=False,
+        example=True,
+    )
     operations: OrNoNames[Share] = key(
         "What they ask for: the share of each of the service's operations; `none` asks for its own work and calls "
         "(R8).",

@@ -161,7 +161,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         buckets=hops.buckets,
         shared_cpu=bool(np.any(instances["cores"] < instances["slots"]))
         or any(fault.kind in ("cpu_stress", "pause") for fault in scenario.faults),
-        rich=_is_rich(scenario) or programs.used,
+        rich=_is_rich(scenario) or programs.used or hops.rich,
         operation_names=programs.names,
         operations=_table(OPERATION, programs.operations),
         steps=_table(STEP, programs.steps),
@@ -251,6 +251,11 @@ class _Hops:
         self._services = services
         self._programs = programs
 
+    @property
+    def rich(self) -> bool:
+        """Whether a hop uses what only the full kernel has."""
+        return any(row["prefer_zone"] or row["propagate_deadline"] for row in self.rows)
+
     def add(self, hop: Population | Call, clients: int, *, caller: int = -1, population: int = -1) -> int:
         """Adds the hop of a population or a call that so many client processes make (O7); its row."""
         row: Row = {
@@ -262,6 +267,9 @@ class _Hops:
             "deadline_ns": _or_infinite(hop.deadline),
             "cancel": int(hop.cancel),
             "same_zone": int(isinstance(hop, Call) and hop.route == "same-zone"),
+            "prefer_zone": int(isinstance(hop, Call) and hop.route == "prefer-zone"),
+            "spill_below": hop.spill_below if isinstance(hop, Call) else 0.0,
+            "propagate_deadline": int(hop.propagate_deadline),
             "operation": self._programs.asked(hop),
             "optional": int(isinstance(hop, Call) and hop.optional),
         }

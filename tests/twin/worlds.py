@@ -76,7 +76,7 @@ def _grid(low_ms: float, high_ms: float) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _hops(draw: Any, deadlines: bool) -> dict[str, Any]:
+def _hops(draw: Any, deadlines: bool, rich: bool = False) -> dict[str, Any]:
     hop: dict[str, Any] = {
         "attempts": draw(st.integers(1, 4)),
         "timeout_ns": draw(st.one_of(_grid(2, 60), st.just(INFINITE))),
@@ -97,6 +97,12 @@ def _hops(draw: Any, deadlines: bool) -> dict[str, Any]:
     _note("cancel", hop["cancel"] == 1)
     _note("same zone", hop["same_zone"] == 1)
     _note(f"back-off kind {hop['backoff']}", hop["attempts"] > 1)
+    if rich:
+        hop["prefer_zone"] = draw(st.integers(0, 1)) if hop["same_zone"] == 0 else 0
+        hop["spill_below"] = draw(st.sampled_from([0.0, 0.6, 1.0]))
+        hop["propagate_deadline"] = draw(st.integers(0, 1))
+        _note("prefer zone", hop["prefer_zone"] == 1)
+        _note("deadline propagated", hop["propagate_deadline"] == 1)
     if draw(st.booleans()):
         hop |= {
             "budget_capacity": draw(st.integers(0, 20)) * 1000,
@@ -160,7 +166,7 @@ def _calls(draw: Any, below: ServiceSpec) -> CallSpec:
     asks = draw(st.sampled_from([None, *below.operations]))
     optional = draw(st.integers(0, 1))
     _note("asks for an operation", asks is not None)
-    return call(below.name, asks, **draw(_hops(draw(st.booleans()))), optional=optional)
+    return call(below.name, asks, **draw(_hops(draw(st.booleans()), rich=True)), optional=optional)
 
 
 @st.composite
@@ -273,7 +279,8 @@ def _populations(draw: Any, target: ServiceSpec, zones: list[str], rich: bool) -
         mix = dict.fromkeys(target.operations, 0.5)
         _note("mix of operations", True)
     clients = draw(st.integers(1, 3))
-    return population(target.name, name="p", clients=clients, places=places, mix=mix, **given, **draw(_hops(True)))
+    hop = draw(_hops(True, rich))
+    return population(target.name, name="p", clients=clients, places=places, mix=mix, **given, **hop)
 
 
 @st.composite
@@ -290,7 +297,7 @@ def worlds(draw: Any, full: bool = True) -> World:
         below = specs[0] if specs else None
         calls: list[CallSpec] = []
         if below is not None:
-            calls = [call(below.name, **draw(_hops(draw(st.booleans())))) for _ in range(draw(st.integers(1, 2)))]
+            calls = [call(below.name, **draw(_hops(draw(st.booleans()), rich))) for _ in range(draw(st.integers(1, 2)))]
         operations = draw(_operations(table, below, zones)) if programs and draw(st.booleans()) else None
         specs.insert(0, draw(_services(name, zones, table, calls, full, rich, operations)))
     _note("calls", depth > 1)

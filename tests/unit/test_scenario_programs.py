@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "features" / "programs.md"
 
 def shop(**changes: Any) -> Scenario:
     """The scenario that the page about operations shows."""
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    block = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)[0]
     return Scenario.from_dict(yaml.safe_load(block)).with_(changes)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from azsim.base.seeds import CHOICE, SECOND_CHOICE, ZONE, key_hash
 from azsim.dataplane.reference.clock import Key
 from azsim.dataplane.reference.network import Host
-from azsim.policy.balancing import LEAST_OUTSTANDING, RANDOM, ROUND_ROBIN, fails_open
+from azsim.policy.balancing import LEAST_OUTSTANDING, RANDOM, ROUND_ROBIN, fails_open, stays_in_zone
 from azsim.policy.distributions import index_below
 
 _ALL_ZONES = -1
@@ -44,6 +44,14 @@ class Balancer:
         self._eligible_in = {}
         for target in self._eligible:
             self._eligible_in.setdefault(target.zone, []).append(target)
+
+    def keeps_to_zone(self, hop: Any, place: int, excluded: Host | None) -> bool:
+        """Whether a dispatch over a hop (a row of Plan.hops) is bound to its caller's zone (D32, D48)."""
+        if not hop.prefer_zone or place == self._outside:
+            return bool(hop.same_zone)
+        eligible = [target for target in self._eligible_in.get(place, []) if target is not excluded]
+        present = sum(target.zone == place for target in self._targets)
+        return stays_in_zone(len(eligible), present, hop.spill_below)
 
     def choose(self, same_zone: bool, place: int, key: Key, excluded: Host | None) -> Host | None:
         """The target of a dispatch, None if there is none.

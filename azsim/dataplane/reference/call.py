@@ -32,8 +32,8 @@ class Call:
 
     place, client: where the caller is, and the number of its client process; host: the calling instance, None for a
     client; ended: hears the outcome; operation: what is asked for, -1 the callee's own; zone: the only one that will
-    do, None: as the hop says. `attempt` is the attempt in flight, None while backing off; `degraded` says whether the
-    answer of a successful call is.
+    do, None: as the hop says; by_ns: when its caller stops waiting (R7). `attempt` is the attempt in flight, None while
+    backing off; `degraded` says whether the answer of a successful call is.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Call:
         ended: Callable[[Call, Outcome], None],
         operation: int = -1,
         zone: int | None = None,
+        by_ns: int = INFINITE,
     ) -> None:
         self.hop = hop
         self.degraded = False
@@ -63,7 +64,7 @@ class Call:
         self._ledger = hop.ledger
         self._start_row = hop.ledger.row
         deadline_ns = hop.row.deadline_ns
-        self._deadline_ns = hop.clock.now_ns + deadline_ns if deadline_ns < INFINITE else INFINITE
+        self._deadline_ns = min(by_ns, hop.clock.now_ns + deadline_ns if deadline_ns < INFINITE else INFINITE)
         self._attempts = 0
         self._backoff_ns = hop.row.backoff_base_ns  # the last one
         self._paid = 0  # for the last retry
@@ -77,6 +78,9 @@ class Call:
         if hop.row.budget_on_request:
             hop.deposit(self._client, hop.row.budget_deposit)
         while True:
+            if self._attempts == 0 and self._clock.now_ns >= self._deadline_ns:
+                outcome = Outcome.DEADLINE  # no time is left for a first attempt (D49)
+                break
             outcome = (yield self._wake) if self._send() else Outcome.NO_TARGET
             self._ledger.attempt_ended(hop.number, hop.row.population, outcome)
             if outcome is Outcome.OK:
@@ -130,13 +134,15 @@ class Call:
         key = Key(self._request, self._path, self._tag(dispatch))
         if self._zone is not None:
             return self.hop.balancer.choose(True, self._zone, key, excluded)
-        return self.hop.balancer.choose(bool(self.hop.row.same_zone), self._place, key, excluded)
+        balancer = self.hop.balancer
+        return balancer.choose(balancer.keeps_to_zone(self.hop.row, self._place, excluded), self._place, key, excluded)
 
     def _dispatch_to(self, target: Host, dispatch: int, expiry_ns: int) -> Dispatch:
         self.hop.balancer.outstanding[target] += 1
         self._ledger.count(target.service, layout.DISPATCHED)
         key = Key(self._request, self._path, self._tag(dispatch))
-        return Dispatch(key, self, target, self._place, expiry_ns, operation=self._operation)
+        by_ns = expiry_ns if self.hop.row.propagate_deadline else INFINITE
+        return Dispatch(key, self, target, self._place, expiry_ns, operation=self._operation, by_ns=by_ns)
 
     def _launch(self, dispatch: Dispatch) -> None:
         """Start the balancer's own wait and put the dispatch on its way (D5)."""

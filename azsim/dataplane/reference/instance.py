@@ -278,7 +278,20 @@ class Instance:
             # Not before all calls of the step have been made.
             self._clock.soon(lambda: self._look_at(job, fan))
 
-        fan.calls.append(Call(hop, request, child_path, self.zone, self.client, self, ended, hop.row.operation, zone))
+        fan.calls.append(
+            Call(
+                hop,
+                request,
+                child_path,
+                self.zone,
+                self.client,
+                self,
+                ended,
+                hop.row.operation,
+                zone,
+                job.dispatch.by_ns,
+            )
+        )
 
     def _look_at(self, job: Job, fan: Fan) -> None:
         """Go on if the step is decided: the rest of a quorum is given up (D44, D45)."""

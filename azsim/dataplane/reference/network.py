@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from azsim.dataplane.codes import Kind, Outcome
+from azsim.dataplane.codes import INFINITE, Kind, Outcome
 from azsim.dataplane.layout import Plan
 from azsim.dataplane.reference.clock import Clock, Key
 from azsim.dataplane.reference.ledger import Ledger
@@ -63,6 +63,7 @@ class Dispatch:
     place: int  # where the sender is
     expiry_ns: int
     is_probe: bool = False
+    by_ns: int = INFINITE  # when the calls made for it must have ended (R7)
     operation: int = -1  # what is asked for: a row of Plan.operations, -1 the target's own
     delay_ns: int = 0
     degraded: bool = False  # written by the target: an optional call failed
