@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 import click
 
-from azsim.base.errors import AzsimError, ExitCode
+from azsim.base.errors import AzsimError, ExitCode, InternalError
 from azsim.base.version import __version__
 from azsim.cli.terminal import discard_stdout, say
 
@@ -91,14 +91,18 @@ def outcome(arguments: Sequence[str]) -> ExitCode:
         # The reader had enough, which is no failure.
         discard_stdout()
         return ExitCode.OK
+    except InternalError as error:
+        return _told(error, _internal(error.message, arguments), ExitCode.INTERNAL)
     except AzsimError as error:
         return _told(error, str(error), error.exit_code)
     except MemoryError as error:
         return _told(error, "out of memory; --memory 4GiB sets a bound that says what filled it", ExitCode.LIMIT)
     except Exception as error:  # the last resort: no other message would be clearer than what is known here
-        replay = shlex.join(["azsim", *arguments])
-        message = f"internal error: {type(error).__name__}: {error}. Replay: AZSIM_DEBUG=1 {replay}"
-        return _told(error, message, ExitCode.INTERNAL)
+        return _told(error, _internal(f"{type(error).__name__}: {error}", arguments), ExitCode.INTERNAL)
+
+
+def _internal(what: str, arguments: Sequence[str]) -> str:
+    return f"internal error: {what}. Replay: AZSIM_DEBUG=1 {shlex.join(['azsim', *arguments])}"
 
 
 def _told(error: BaseException, message: str, code: ExitCode) -> ExitCode:

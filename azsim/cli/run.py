@@ -81,17 +81,22 @@ def command(
     with Progress(scenario.duration / SECOND_NS, quiet=quiet) as progress:
         if engine == "kernel":
             explain_compilation(progress)
+        from azsim.simulation.replay import Interrupted
         from azsim.simulation.run import run
 
-        result = run(
-            scenario,
-            seed=seed,
-            engine=engine,
-            replays=not no_replays,
-            paranoid=paranoid,
-            memory_limit=memory,
-            progress=progress,
-        )
+        interrupted = False
+        try:
+            result = run(
+                scenario,
+                seed=seed,
+                engine=engine,
+                replays=not no_replays,
+                paranoid=paranoid,
+                memory_limit=memory,
+                progress=progress,
+            )
+        except Interrupted as stopped:
+            result, interrupted = stopped.result, True
     if out is None and not as_json:
         out = Path("out", scenario.name)
     outputs = [] if out is None else _leave(result, scenario, out)
@@ -102,6 +107,9 @@ def command(
 
         paths = [str(path) for path in outputs]
         show(card(result, scenario, file=file, changes=changes, outputs=paths))
+    if interrupted:
+        say("interrupted in the replays: the run was finished, and is judged without them")
+        return ExitCode.INTERRUPTED
     return ExitCode.FALSIFIED if strict and result.hypothesis != "held" else ExitCode.OK
 
 

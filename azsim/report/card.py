@@ -16,6 +16,7 @@ from azsim.report.blocks import Blocks, Cell, Column, Items
 from azsim.report.next_step import next_step
 from azsim.report.spans import fault_spans
 from azsim.scenario.arithmetic import arithmetic
+from azsim.simulation.explained import INTERRUPTED, ejected, telling_first
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
@@ -169,13 +170,20 @@ def _why(facts: Mapping[str, Any]) -> list[str]:
     """Why it stays down, as further runs with the same random numbers showed (J4)."""
     if facts["verdict"] != "collapse":
         return []
+    interrupted = any(one["skipped"] == INTERRUPTED for one in facts["replays"])
     if facts["metastable"] is None:
-        return ["not looked into: --no-replays"]
-    cures = [_cure(one) for one in facts["sustained_by"]]
+        return ["interrupted before it was found out" if interrupted else "not looked into: --no-replays"]
+    cures = [_cure(one) for one in telling_first(facts["sustained_by"], facts["replays"])]
     # A reset replay has no verdict of its own: it shows whether capacity suffices, not what would cure.
     helpless = [str(one["change"]) for one in facts["replays"] if one["verdict"] is not None and not one["recovers"]]
-    said = [f"same random numbers, one change, and it recovers: {', '.join(cures)}"] if cures else []
-    return [*said, f"no cure by itself: {', '.join(helpless)}"] if helpless else said
+    said = []
+    if ejected(facts["replays"]):
+        said.append("health ejection holds it down: emptied it breaks again, emptied with all in rotation it holds")
+    if cures:
+        said.append(f"same random numbers, one change, and it recovers: {', '.join(cures)}")
+    if helpless:
+        said.append(f"no cure by itself: {', '.join(helpless)}")
+    return [*said, "interrupted: not all replays were made"] if interrupted else said
 
 
 def _cure(cure: Mapping[str, Any]) -> str:

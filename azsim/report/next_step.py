@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from azsim.base.units import SECOND_NS, format_rate
+from azsim.simulation.explained import ejected, ill_spread
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
 
 MORE_LOAD: Final = 1.1
+LEAST: Final = "least-outstanding"
 
 
 def next_step(facts: Mapping[str, Any], scenario: Scenario, file: str, changes: Mapping[str, str]) -> tuple[str, str]:
@@ -21,13 +23,24 @@ def next_step(facts: Mapping[str, Any], scenario: Scenario, file: str, changes: 
     `file` is the scenario's file as the reader would name it, `changes` what `--set` had laid over it.
     """
     more: dict[str, str] = {}
+    spread = ill_spread(facts["verdict"], facts["deadlines"], facts["timeline"])
     match facts["verdict"]:
+        case "collapse" if ejected(facts["replays"]):
+            asks = "is it the health checks?"
+            checked = [name for name, service in scenario.services.items() if service.balancer.health is not None]
+            more = {f"services.{name}.balancer.health": "none" for name in checked}
         case "collapse":
             asks = "is it the retries?"
             retrying = [name for name, population in scenario.traffic.items() if population.retry is not None]
             more = {f"traffic.{name}.retry": "none" for name in retrying}
             if not more:
                 return "which wait passes which timeout?", _command("validate", file, changes)
+        case "outage" if spread is not None and not scenario.services[spread].balancer.cross_zone:
+            asks = "does it help to send across zones?"
+            more = {f"services.{spread}.balancer.cross_zone": "true"}
+        case "outage" if spread is not None and scenario.services[spread].balancer.algorithm != LEAST:
+            asks = "does it help to send to whoever has least to do?"
+            more = {f"services.{spread}.balancer.algorithm": LEAST}
         case "outage":
             asks = "is one more instance a zone enough?"
             service = facts["headroom"]["service"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from azsim.simulation.explained import ill_spread, proven
+
 VERDICTS: Final[Mapping[str, str]] = {
     "collapse": "capacity was enough",
     "outage": "too little capacity",
@@ -23,6 +25,10 @@ def verdict_line(facts: Mapping[str, Any]) -> str:
     """The verdict of a result and what it means: `COLLAPSE (capacity was enough; it stays down by itself)`."""
     verdict = str(facts["verdict"])
     meaning = VERDICTS[verdict]
+    if verdict == "collapse" and not proven(facts["replays"]):
+        meaning = "whether capacity was enough is not shown"
+    if ill_spread(verdict, facts["deadlines"], facts["timeline"]) is not None:
+        meaning += " as the load is spread"
     if facts["metastable"]:
         meaning += "; it stays down by itself"
     return f"{verdict.upper()} ({meaning})"

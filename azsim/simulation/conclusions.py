@@ -7,12 +7,14 @@ back), `automate` (a change that would have helped) and `dig-deeper` (what needs
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from azsim.base.units import SECOND_NS
-from azsim.dataplane.layout import ATTEMPTS, QUEUED, SENT, TIMEOUTS, UP
+from azsim.dataplane.layout import ATTEMPTS, OFFERED, QUEUED, SENT, TIMEOUTS, UP
+from azsim.simulation.explained import ejected, ill_spread, proven, telling_first
 from azsim.simulation.judging import span_block
 from azsim.simulation.mechanisms import caller_timeout_ns, place_time_ns
 from azsim.simulation.metrics import busiest_zone, capacity_cores, mean_work_ns, metrics
@@ -64,6 +66,27 @@ def failures(measured: Mapping[str, Any]) -> str:
     return f"{_percent(sum(share for share, _ in shares))} of requests fail ({named})"
 
 
+@dataclass(frozen=True, slots=True)
+class _Scarcity:
+    """What arrives at a service and what it can serve, attempts per second each.
+
+    `first_per_s`: what of that no retry has made, where that is known.
+    """
+
+    service: str
+    arriving_per_s: float
+    first_per_s: float | None
+    served_per_s: float
+
+    def __str__(self) -> str:
+        first = ""
+        if self.first_per_s is not None and self.first_per_s < 0.99 * self.arriving_per_s:
+            first = f" ({_rate(self.first_per_s)} without retries)"
+        return (
+            f"{_rate(self.arriving_per_s)} arrive at {self.service}{first}, which can serve {_rate(self.served_per_s)}"
+        )
+
+
 class _Teller:
     """One result and the trace it was made from."""
 
@@ -105,13 +128,13 @@ class _Teller:
         if timeouts > 0.005 * attempts:
             said.append(f"{_percent(timeouts / attempts)} of attempts time out")
         said.append(failures(metrics(self.plan, span)))
-        arriving, served, name = self.scarcest(span)
-        if arriving > served:
-            said.append(f"{_rate(arriving)} arrive at {name}, which can serve {_rate(served)}")
+        short = self.scarcest(span)
+        if short.arriving_per_s > short.served_per_s:
+            said.append(str(short))
         return "; ".join(said)
 
-    def scarcest(self, span: Block) -> tuple[float, float, str]:
-        """(attempts per second, attempts it can serve per second, name) of the service with the least to spare."""
+    def scarcest(self, span: Block) -> _Scarcity:
+        """The service with the least to spare."""
         seconds = max(1e-9, (span.end_ns - span.start_ns) / SECOND_NS)
         first = span.start_ns // SECOND_NS
         last = max(first + 1, -(-span.end_ns // SECOND_NS))
@@ -119,7 +142,11 @@ class _Teller:
         served = cores / mean_work_ns(self.plan) * SECOND_NS
         sent = span.services[:, SENT] / seconds
         s = int(np.argmax(sent / np.maximum(served, 1e-9)))
-        return float(sent[s]), float(served[s]), self.plan.service_names[s]
+        # What services call has no count of its own that leaves retries out.
+        callers = self.plan.hops["caller"][self.plan.hops["service"] == s]
+        offered = span.populations[self.plan.hops["service"][self.plan.populations["hop"]] == s, OFFERED].sum()
+        first_per_s = None if (callers >= 0).any() else float(offered) / seconds
+        return _Scarcity(self.plan.service_names[s], float(sent[s]), first_per_s, float(served[s]))
 
     def detection(self, fault: FaultSpan, told: Mapping[str, Any]) -> Said:
         """When balancers reacted to a loss, or that they did not and why."""
@@ -194,23 +221,24 @@ class _Teller:
                 f"the run ends before it shows how the deadline at {_clock(last)} is met: a longer one does",
             )
         elif facts["verdict"] == "collapse":
-            rejoined = any(one["change"].endswith("all in rotation") for one in facts["replays"])
-            how = "emptied once and with all in rotation" if rejoined else "emptied once"
-            reset = f"{how}, the same load is served" if facts["replays"] else "capacity is still to be proven"
+            how = "emptied once and with all in rotation" if ejected(facts["replays"]) else "emptied once"
+            shown = proven(facts["replays"])
+            reset = f"{how}, the same load is served" if shown else "whether capacity was enough is not shown"
             again = ", with retries as they are: two states under one load" if facts["metastable"] else ""
             yield broken[-1]["t_s"], "dig-deeper", f"still broken at the deadline; {reset}{again}"
         elif facts["verdict"] == "outage":
-            arriving, served, name = self.scarcest(self.until_next_cut(max(0.0, broken[-1]["t_s"] - 1)))
+            short = self.scarcest(self.until_next_cut(max(0.0, broken[-1]["t_s"] - 1)))
+            spread = ill_spread(facts["verdict"], facts["deadlines"], facts["timeline_lists"])
+            where = "" if spread is None else f"; a zone of {spread} is full while another is not"
             yield (
                 broken[-1]["t_s"],
                 "dig-deeper",
-                f"still broken at the deadline, even emptied once and with retries off; "
-                f"{_rate(arriving)} arrive at {name}, which can serve {_rate(served)}",
+                f"still broken at the deadline, even emptied once and with retries off{where}; {short}",
             )
         for relapse in (one for one in facts["deadlines"] if one["since"] == "relapse"):
             began_s = relapse["t_s"] - self.trace.scenario.hypothesis.recover_within / SECOND_NS
             yield began_s, "dig-deeper", "the level breaks by itself, away from every fault"
-        for cure in facts["sustained_by"][:1]:
+        for cure in telling_first(facts["sustained_by"], facts["replays"])[:1]:
             when = cure["recovered_at_s"]
             ends = "the level is never broken" if when is None else f"the same run recovers at {_clock(when)}"
             yield (when if when is not None else 0.0), "automate", f"with {cure['mechanism']} {ends}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from azsim.base.units import SECOND_NS
+from azsim.simulation.explained import INTERRUPTED, REJOINED
 from azsim.simulation.judging import Judged, judged
 from azsim.simulation.mechanisms import mechanisms
 from azsim.simulation.metrics import COVERING_ZONE_COLUMNS
@@ -16,7 +17,7 @@ from azsim.simulation.result import Result, concluded
 from azsim.simulation.segments import is_loss
 from azsim.simulation.series import patience_ns, per_second
 from azsim.simulation.trace import Trace
-from azsim.simulation.verdict import Deadline, Int64s, State, States
+from azsim.simulation.verdict import Deadline, Int64s, State, States, Verdict
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
@@ -43,33 +44,29 @@ class Simulate(Protocol):
         ...
 
 
+class Interrupted(KeyboardInterrupt):
+    """The further runs were stopped. `result` is that of the finished run, judged by the replays that were made."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__("interrupted in the replays; the finished run is in `result`")
+        self.result = result
+
+
 def investigate(result: Result, trace: Trace, simulate: Simulate, *, replays: bool = True) -> Result:
     """The result with its verdict settled where the level is broken at a deadline.
 
     Needs the reset replay that shows whether capacity suffices; with `replays`, those too that say whether a collapse
-    is metastable and what sustains it.
+    is metastable and what sustains it. Raises Interrupted, with what is known by then, at a KeyboardInterrupt.
     """
     if result.verdict != "collapse":
         return result
     inquiry = _Inquiry(trace, simulate)
-    at = inquiry.collapsed_at()
-    verdict = inquiry.original.verdict(capacity_suffices=at is not None)
-    metastable: bool | None = False
-    sustained_by: list[dict[str, Any]] = []
-    if at is not None:
-        metastable = None
-        if replays:
-            metastable = inquiry.metastable(at)
-            sustained_by = inquiry.sustained_by(at)
-    settled = replace(
-        result,
-        verdict=verdict,
-        metastable=metastable,
-        sustained_by=sustained_by,
-        hypothesis=inquiry.original.status(verdict),
-        replays=inquiry.log,
-    )
-    return concluded(settled, trace)
+    try:
+        inquiry.make(replays=replays)
+    except KeyboardInterrupt:
+        inquiry.skipped("what was left to do", None, INTERRUPTED)
+        raise Interrupted(inquiry.settled(result)) from None
+    return inquiry.settled(result)
 
 
 class _Inquiry:
@@ -81,6 +78,31 @@ class _Inquiry:
         self.original = _judged(trace)
         self.rejoins = False  # whether the resets put ejected targets back in rotation, too
         self.log: list[dict[str, Any]] = []
+        self.verdict: Verdict = "collapse"  # until a reset settles it
+        self.is_metastable: bool | None = None
+        self.cures: list[dict[str, Any]] = []
+
+    def make(self, *, replays: bool) -> None:
+        """Runs what settles the verdict, and with `replays` what explains it."""
+        at = self.collapsed_at()
+        self.verdict = self.original.verdict(capacity_suffices=at is not None)
+        if at is None:
+            self.is_metastable = False
+        elif replays:
+            self.is_metastable = self.metastable(at)
+            self.find_cures(at)
+
+    def settled(self, result: Result) -> Result:
+        """The result with what is known by now."""
+        settled = replace(
+            result,
+            verdict=self.verdict,
+            metastable=self.is_metastable,
+            sustained_by=self.cures,
+            hypothesis=self.original.status(self.verdict),
+            replays=self.log,
+        )
+        return concluded(settled, self.trace)
 
     def collapsed_at(self) -> Deadline | None:
         """The broken deadline at which capacity is shown to suffice: the last one, else the first."""
@@ -141,16 +163,15 @@ class _Inquiry:
         view = _judged(again)
         recovers = holds_within(view.end_s, view.level, span)
         self.tell(
-            f"reset, retries {'on' if retries else 'off'}{', all in rotation' if self.rejoins else ''}",
+            f"reset, retries {'on' if retries else 'off'}{f', {REJOINED}' if self.rejoins else ''}",
             at.t_ns,
             recovers,
             last_broken_s(view, at.t_ns, span.until_ns) if recovers else None,
         )
         return recovers
 
-    def sustained_by(self, at: Deadline) -> list[dict[str, Any]]:
-        """The mechanisms whose change from the start lets the run recover by a deadline, smallest first."""
-        found = []
+    def find_cures(self, at: Deadline) -> None:
+        """Finds the mechanisms whose change from the start lets the run recover by a deadline, smallest first."""
         for mechanism in mechanisms(self.trace):
             if sum(one["skipped"] is None for one in self.log) >= REPLAYS_MAX:
                 self.skipped(mechanism.name, None, f"{REPLAYS_MAX} replays are the most")
@@ -163,8 +184,7 @@ class _Inquiry:
             recovered_s = last_broken_s(view, 0, again.end_ns) if recovers else None
             self.tell(mechanism.name, None, recovers, recovered_s, verdict)
             if recovers:
-                found.append({"mechanism": mechanism.name, "recovers": True, "recovered_at_s": recovered_s})
-        return found
+                self.cures.append({"mechanism": mechanism.name, "recovers": True, "recovered_at_s": recovered_s})
 
     @property
     def edges_ns(self) -> list[int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from pathlib import Path
 from typing import Any
 
+from azsim.base.errors import InternalError
 from azsim.base.version import __version__
 from azsim.scenario import Scenario, load
 from azsim.simulation.lower import lower
@@ -31,13 +33,34 @@ def run(
     `seed` replaces the scenario's own. `replays` allows the further runs that say why it went as it did (J4).
     `paranoid` checks conservation all along and that the run does not depend on its chunks. `memory_limit` is in bytes
     (4 GiB unless said). `progress` is told the simulated share of each run. Raises ScenarioError, LimitError,
-    InternalError, and ValueError where there is no such engine.
+    InternalError (its `replay_command` repeats the run), ValueError where there is no such engine, and where Ctrl-C
+    stops the further runs a KeyboardInterrupt (`azsim.simulation.replay.Interrupted`) that has the finished run as its
+    `result`.
     """
+    given = scenario
     if not isinstance(scenario, Scenario):
         scenario = load(scenario)
     bounds: dict[str, Any] = {"engine": engine, "memory_limit_bytes": memory_limit, "progress": progress}
-    trace = simulate(scenario, seed=seed, paranoid=paranoid, **bounds)
-    return investigate(build(trace), trace, functools.partial(simulate, **bounds), replays=replays)
+    try:
+        trace = simulate(scenario, seed=seed, paranoid=paranoid, **bounds)
+        return investigate(build(trace), trace, functools.partial(simulate, **bounds), replays=replays)
+    except InternalError as error:
+        if error.replay_command:
+            raise
+        again = {"seed": seed, "engine": engine, "replays": replays, "paranoid": paranoid}
+        raise InternalError(error.message, replay_command(given, **again)) from error
+
+
+def replay_command(scenario: Scenario | str | Path, **arguments: Any) -> str:
+    """A command line that runs a scenario again with these arguments of `run`, from the same folder.
+
+    A scenario that was built in Python is written out in it, with every value it resolved to.
+    """
+    whole = (
+        f"azsim.Scenario.from_dict({scenario.to_dict()!r})" if isinstance(scenario, Scenario) else repr(str(scenario))
+    )
+    told = "".join(f", {name}={value!r}" for name, value in arguments.items() if value is not None)
+    return shlex.join(["python", "-c", f"import azsim; azsim.run({whole}{told})"])
 
 
 def simulate(

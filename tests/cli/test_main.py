@@ -99,7 +99,7 @@ def test_bad_input_is_told_in_one_message(arguments: list[str], said: str, capsy
         ),
         (LimitError("4 GiB reached"), 3, "error: 4 GiB reached"),
         (MemoryError(), 3, "--memory"),
-        (InternalError("lost a request", "azsim run x.yaml"), 4, "lost a request. Replay: azsim run x.yaml"),
+        (InternalError("lost a request", "python -c ..."), 4, "lost a request. Replay: AZSIM_DEBUG=1 azsim schema"),
         (
             ZeroDivisionError("division by zero"),
             4,

@@ -9,11 +9,13 @@ import subprocess
 import xml.etree.ElementTree
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from azsim.base.errors import ExitCode
 from azsim.cli.main import outcome
+from azsim.simulation.run import simulate
 
 Azsim = Callable[..., "subprocess.Popen[str]"]
 REFERENCE = ("--engine", "reference")
@@ -131,3 +133,31 @@ def test_an_interrupt_exits_130_with_one_line_and_no_half_files(
     assert said[-1] == "interrupted; files that were finished are whole"
     assert "Traceback" not in "".join(said)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupt_in_the_replays_keeps_the_finished_run(
+    scenario_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs: list[object] = []
+
+    def stopped(*given: Any, **asked: Any) -> Any:
+        runs.append(given)
+        if len(runs) > 1:
+            raise KeyboardInterrupt
+        return simulate(*given, **asked)
+
+    monkeypatch.setattr("azsim.simulation.run.simulate", stopped)
+    # Nobody checks health, so the loss is still felt when its 10 s are over.
+    broken = ("--set", "services.web.balancer.health=none", "--set", "faults.loss.for=25s")
+    folder = tmp_path / "kept"
+    arguments = ["run", str(scenario_file), *REFERENCE, *broken, "--out", str(folder)]
+    assert outcome(arguments) == ExitCode.INTERRUPTED
+    assert len(runs) == 2
+    captured = capsys.readouterr()
+    assert "OUTCOME     COLLAPSE (whether capacity was enough is not shown)" in captured.out
+    assert "WHY         interrupted before it was found out" in captured.out
+    assert captured.err.splitlines()[-1].startswith("interrupted in the replays")
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["verdict"], result["metastable"]) == ("collapse", None)
+    assert result["replays"][-1]["skipped"] == "interrupted"
+    assert (folder / "timeline.svg").exists()

@@ -16,6 +16,7 @@ from rich.console import Console
 from azsim.report.card import card, hypothesis, load
 from azsim.report.next_step import next_step
 from azsim.scenario import Scenario
+from azsim.simulation.explained import EJECTION
 from azsim.simulation.result import Result
 
 DATA = Path(__file__).parents[1] / "data"
@@ -120,6 +121,41 @@ def test_a_collapse_without_replays_says_what_is_not_known(facts: dict[str, Any]
     assert "COLLAPSE (capacity was enough)" in shown
     assert "stays down by itself" not in shown
     assert "WHY         not looked into: --no-replays" in shown
+
+
+def test_an_ejection_that_the_resets_single_out_leads(facts: dict[str, Any], scenario: Scenario) -> None:
+    plain, again = ({**facts["replays"][0], "recovers": recovers} for recovers in (False, True))
+    again["change"] += ", all in rotation"
+    cures = [{"mechanism": name, "recovers": True, "recovered_at_s": 580.0} for name in ("orphans dropped", EJECTION)]
+    facts |= {"replays": [plain, again], "sustained_by": cures}
+    shown = " ".join(drawn(facts, scenario).split())
+    assert "WHY health ejection holds it down: emptied it breaks again, emptied with all in rotation it holds" in shown
+    assert "it recovers: health ejection off (09:40), orphans dropped (09:40)" in shown
+    checked = scenario.with_({"services.web.balancer.health": {"interval": "5s"}})
+    asks, command = next_step(facts, checked, "storm.yaml", {})
+    assert asks == "is it the health checks?"
+    assert command == "azsim run storm.yaml --set services.web.balancer.health=none"
+
+
+@pytest.mark.parametrize(
+    ("balancer", "change"),
+    [
+        ({}, "balancer.algorithm=least-outstanding"),
+        ({"cross_zone": False}, "balancer.cross_zone=true"),
+        ({"algorithm": "least-outstanding"}, "instances_per_zone=9"),
+    ],
+)
+def test_an_outage_of_spread_asks_for_another_balancing(
+    balancer: dict[str, Any], change: str, facts: dict[str, Any], scenario: Scenario
+) -> None:
+    series = facts["timeline"]
+    web = series["services"]["web"]
+    web["headroom"] = [-0.2] * 1200
+    web["utilisation"] = {"a": [1.0] * 1200, "b": [0.8] * 1200, "c": [0.8] * 1200}
+    facts |= {"verdict": "outage", "metastable": False}
+    scenario = scenario.with_({"services.web.balancer": balancer})
+    assert "OUTAGE (too little capacity as the load is spread)" in drawn(facts, scenario)
+    assert next_step(facts, scenario, "x.yaml", {})[1] == f"azsim run x.yaml --set services.web.{change}"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,9 @@ def test_a_loss_that_nobody_notices(changes: dict[str, Any], text: str) -> None:
 def test_a_spike_is_told_in_attempts_and_capacity() -> None:
     spike = {"at": "12s", "for": "6s", "traffic_spike": {"population": "shoppers", "factor": 5}}
     result = small(faults=[spike])
-    assert re.search(r"\d+/s arrive at web, which can serve 100/s", told(result, "expected")[0])
+    assert re.search(
+        r"(\d+)/s arrive at web \(\d+/s without retries\), which can serve 100/s", told(result, "expected")[0]
+    )
     assert any("the wait at web passes its caller's timeout of 500 ms" in one for one in told(result, "dig-deeper"))
     assert told(result, "detected") == []
 

@@ -220,6 +220,37 @@ def test_without_replays_only_the_verdict_is_settled(healthy: Trace, broken: Tra
     assert (found.verdict, found.metastable, found.sustained_by, len(fake.asked)) == ("collapse", None, [], 1)
 
 
+@pytest.mark.parametrize(
+    ("after", "metastable", "cures", "told"),
+    [
+        (0, None, [], "whether capacity was enough is not shown"),
+        (1, None, [], "emptied once, the same load is served"),
+        (2, True, [], "two states under one load"),
+        (3, True, ["retries off"], "two states under one load"),
+    ],
+)
+def test_an_interrupt_keeps_what_is_known(
+    after: int, metastable: bool | None, cures: list[str], told: str, healthy: Trace, broken: Trace
+) -> None:
+    class Stopped(Fake):
+        def __call__(self, given: Scenario, **asked: Any) -> Trace:
+            if len(self.asked) == after:
+                raise KeyboardInterrupt
+            return super().__call__(given, **asked)
+
+    retries_off = {"traffic.shoppers.retry": "none", "services.web.calls.stock.retry": "none"}
+    fake = Stopped(healthy, broken, reset_helps=(19.0,), cure=retries_off)
+    judged = result.build(broken)
+    with pytest.raises(replay.Interrupted) as stopped:
+        replay.investigate(judged, broken, fake)
+    found = stopped.value.result
+    assert (found.verdict, found.metastable, found.hypothesis) == ("collapse", metastable, "falsified")
+    assert [one["mechanism"] for one in found.sustained_by] == cures
+    assert [one["skipped"] for one in found.replays] == [None] * after + ["interrupted"]
+    assert any(told in one["text"] for one in found.conclusions)
+    assert found.timeline_lists == judged.timeline_lists
+
+
 def test_an_outage_is_what_no_reset_helps(healthy: Trace, broken: Trace) -> None:
     fake = Fake(healthy, broken)
     found = replay.investigate(result.build(broken), broken, fake)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -318,3 +320,31 @@ def test_public_names_are_found_and_others_are_not() -> None:
     assert azsim.load is azsim.__getattr__("load")
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         azsim.__getattr__("lode")
+
+
+def test_an_internal_error_carries_the_command_that_repeats_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with_plane(monkeypatch, Chunky)
+    built = shop(LOSS).with_({"traffic.shoppers.rate": "31/s"})
+    with pytest.raises(InternalError, match="hop_attempts differ") as caught:
+        azsim.run(built, seed=7, engine="reference", replays=False, paranoid=True)
+    assert caught.value.message.endswith("hop_attempts differ")
+    python, option, program = shlex.split(caught.value.replay_command)
+    assert (python, option) == ("python", "-c")
+    again: list[tuple[Scenario | str, dict[str, Any]]] = []
+    monkeypatch.setattr(azsim, "run", lambda scenario, **arguments: again.append((scenario, arguments)))
+    exec(program)
+    ((scenario, arguments),) = again
+    assert isinstance(scenario, Scenario)
+    assert scenario.digest == built.digest
+    assert arguments == {"seed": 7, "engine": "reference", "replays": False, "paranoid": True}
+
+
+def test_the_command_names_the_file_that_was_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with_plane(monkeypatch, Chunky)
+    file = tmp_path / "it's a shop.yaml"
+    file.write_text(json.dumps(shop(LOSS).to_dict()), encoding="utf-8")
+    with pytest.raises(InternalError) as caught:
+        azsim.run(file, engine="reference", paranoid=True)
+    assert shlex.split(caught.value.replay_command)[2] == (
+        f"import azsim; azsim.run({str(file)!r}, engine='reference', replays=True, paranoid=True)"
+    )

@@ -80,7 +80,26 @@ def test_rate(rate_per_s: float, text: str) -> None:
     ],
 )
 def test_the_verdict_is_spoken(verdict: str, metastable: bool | None, text: str) -> None:
-    assert words.verdict_line({"verdict": verdict, "metastable": metastable}) == text
+    reset = {"change": "reset, retries off", "reset_at_s": 500.0, "recovers": verdict == "collapse"}
+    facts = {"verdict": verdict, "metastable": metastable, "replays": [reset], "deadlines": [], "timeline": {}}
+    assert words.verdict_line(facts) == text
+
+
+def test_what_no_replay_has_shown_is_not_claimed() -> None:
+    facts = {"verdict": "collapse", "metastable": None, "replays": [], "deadlines": [], "timeline": {}}
+    assert words.verdict_line(facts) == "COLLAPSE (whether capacity was enough is not shown)"
+
+
+def test_an_outage_may_be_one_of_spread() -> None:
+    web = {"headroom": [0.1], "utilisation": {"a": [1.0], "b": [0.8]}, "healthy_view": {"a": [1], "b": [1]}}
+    facts = {
+        "verdict": "outage",
+        "metastable": False,
+        "replays": [],
+        "deadlines": [{"t_s": 1.0, "level": "broken"}],
+        "timeline": {"t_s": [0], "offered": [90], "attempts": [90], "services": {"web": web}},
+    }
+    assert words.verdict_line(facts) == "OUTAGE (too little capacity as the load is spread)"
 
 
 def test_every_verdict_has_words() -> None:
