@@ -153,6 +153,8 @@ class PopulationSpec:
     segments: Sequence[tuple[int, float, float]] | None
     places: Mapping[str, float]
     priority: int
+    users: tuple[int, int, int]
+    recorded_ns: Sequence[int]
     hop: Fields
     mix: Mapping[str, float]
 
@@ -199,16 +201,21 @@ def population(
     places: Mapping[str, float] | None = None,
     priority: int = 0,
     mix: Mapping[str, float] | None = None,
+    users: tuple[int, int, int] = (0, 0, 0),
+    recorded_ns: Sequence[int] = (),
     **hop: Any,
 ) -> PopulationSpec:
     """Clients of service `to`.
 
     They come at `rate_per_s`, or exactly at the instants `arrivals_ns` (> 0, ascending, several at one instant are
     fine), or by `segments`: (start_ns, requests per s, change of that per s). `places`: shares by zone name or
-    "outside"; `mix`: shares by operation of `to`. Everything else is a field of HOP.
+    "outside"; `mix`: shares by operation of `to`; `users`: how many, kind of think time (policy/users.py) and its mean;
+    `recorded_ns`: a trace. Everything else is a field of HOP.
     """
     where = places or {"outside": 1.0}
-    return PopulationSpec(to, name, clients, rate_per_s, arrivals_ns, segments, where, priority, _hop(hop), mix or {})
+    return PopulationSpec(
+        to, name, clients, rate_per_s, arrivals_ns, segments, where, priority, users, recorded_ns, _hop(hop), mix or {}
+    )
 
 
 def call(to: str, asks: str | None = None, **hop: Any) -> CallSpec:
@@ -342,6 +349,7 @@ def make_plan(
     delay_ns: Sequence[Sequence[int]] | None = None,
     work_table: Sequence[int] = (),
     shared_cpu: bool = True,
+    rich: bool = False,
 ) -> Plan:
     """The Plan of these populations and services. Outside is `same_zone_ns` from everywhere."""
     number_of = {spec.name: number for number, spec in enumerate(services)}
@@ -370,6 +378,7 @@ def make_plan(
     place_rows: list[Fields] = []
     segment_rows: list[Fields] = []
     mix_rows: list[Fields] = []
+    recorded: list[int] = []
     for number, spec in enumerate(populations):
         places, segments = _places(spec, zones), _segments(spec, key, number)
         population_rows.append(
@@ -383,8 +392,14 @@ def make_plan(
                 "priority": spec.priority,
                 "mix_first": len(mix_rows),
                 "mix_count": len(spec.mix),
+                "users": spec.users[0],
+                "think": spec.users[1],
+                "think_ns": spec.users[2],
+                "recorded_first": len(recorded),
+                "recorded_count": len(spec.recorded_ns),
             }
         )
+        recorded += spec.recorded_ns
         mix_rows += _mix(spec, names_of_operations)
         place_rows += places
         segment_rows += [{"start_ns": start, "rate": rate, "slope": slope} for start, rate, slope in segments]
@@ -453,7 +468,8 @@ def make_plan(
         delay_ns=delays,
         buckets=buckets,
         shared_cpu=shared_cpu,
-        rich=any(spec.priority for spec in populations)
+        rich=rich
+        or any(spec.priority for spec in populations)
         or any(_is_rich(row) for row in instance_rows)
         or bool(operation_rows)
         or any(hop["optional"] or hop["prefer_zone"] or hop["propagate_deadline"] for hop in hops),
@@ -461,4 +477,5 @@ def make_plan(
         operations=_table(OPERATION, operation_rows),
         steps=_table(STEP, step_rows),
         mix=_table(SHARE, mix_rows),
+        recorded=np.array(recorded, np.int64),
     )

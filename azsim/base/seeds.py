@@ -26,6 +26,12 @@ PATH = 11
 OPERATION = 33  # which operation a request asks for
 STEP = 35  # the path under which a later work step of a job draws
 LIMIT_PROBE = 44
+# Above 1535: draws that only some scenarios make; none is WORK + 16 * j.
+LOSS_THERE = 1536 + 1  # of a request's packet
+LOSS_BACK = 1536 + 2  # of its answer's
+LOSS_CANCEL = 1536 + 3
+MALFORMED = 1536 + 5
+THINK = 1536 + 6
 
 _MASK = (1 << 64) - 1
 _A = 0x9E3779B97F4A7C15

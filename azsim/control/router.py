@@ -39,6 +39,7 @@ class Router(Controller[Verdict, Verdict]):
         self._set_view = set_view
         self._out: set[int] = set()  # the view: targets out of rotation
         self._due: dict[int, Verdict] = {}  # the last one on each target
+        self.listeners: list[Callable[[Verdict], None]] = []  # told of every change of the view
 
     def target(self, instance: int) -> str:
         """The name of a target."""
@@ -72,6 +73,8 @@ class Router(Controller[Verdict, Verdict]):
         else:
             self._out.add(action.instance)
         self._set_view(action.instance, action.healthy)
+        for listener in self.listeners:
+            listener(action)
         what = "back in rotation" if action.healthy else "out of rotation"
         self.world.log(self.name, f"{self.target(action.instance)} {what}")
         if self.fails_open != open_before:

@@ -6,7 +6,7 @@ from typing import Any
 
 from azsim.base.jit import hot, part
 from azsim.dataplane.codes import INFINITE
-from azsim.dataplane.state import BATCH, arrivals_of, np_int, populations_of, segments_of
+from azsim.dataplane.state import BATCH, arrivals_of, np_int, populations_of, recorded_of, segments_of
 from azsim.policy.arrivals import increment, integral, time_to
 
 
@@ -62,6 +62,9 @@ def plan_arrivals(a: Any, p: int) -> None:
     """Reckon a population's next arrivals from its breakpoint, as far as its segment goes, at least one (O5, D31)."""
     population = populations_of(a)[p]
     arrivals = arrivals_of(a)
+    if population.recorded_count > 0:
+        _plan_recorded(a, p)
+        return
     if population.segments_count > 1:
         _pass_segments(a, p)
     segment = np_int(population.segment)
@@ -91,6 +94,27 @@ def plan_arrivals(a: Any, p: int) -> None:
     if batched == 0:
         population.batched = 1
         arrivals[first].t_ns = _look_further(a, p, segment, arrivals[first].threshold)
+    population.next_ns = arrivals[first].t_ns
+    find_first_arrival(a)
+
+
+@part
+def _plan_recorded(a: Any, p: int) -> None:
+    """Take a population's next arrivals from its trace (D55)."""
+    population = populations_of(a)[p]
+    arrivals = arrivals_of(a)
+    recorded = recorded_of(a)
+    first = p * BATCH
+    done = population.next_request - (p << 44)
+    batched = np_int(min(BATCH, population.recorded_count - done))
+    for k in range(batched):
+        arrivals[first + k].t_ns = recorded[population.recorded_first + done + k]
+        arrivals[first + k].threshold = 0
+    if batched == 0:
+        arrivals[first].t_ns = INFINITE
+        batched = 1
+    population.upcoming = 0
+    population.batched = batched
     population.next_ns = arrivals[first].t_ns
     find_first_arrival(a)
 

@@ -29,16 +29,18 @@ def list_targets(a: Any, s: int, rich: Any) -> None:
     first = service.instances_first
     end = first + service.instances_count
     healthy = 0
+    members = 0
     for i in range(first, end):
-        healthy += instances[i].in_view
-    everyone = fails_open(healthy, service.instances_count, service.fail_open_below)
+        members += instances[i].member
+        healthy += instances[i].in_view * instances[i].member
+    everyone = fails_open(healthy, members, service.fail_open_below)
     for z in range(a.zones):
         shelf = shelves[s * a.zones + z]
         shelf.count = 0
         shelf.position = NONE
     k = service.targets_first
     for i in range(first, end):
-        if everyone or instances[i].in_view == 1:
+        if instances[i].member == 1 and (everyone or instances[i].in_view == 1):
             shelf = shelves[s * a.zones + instances[i].zone]
             if shelf.count == 0:
                 shelf.first = k

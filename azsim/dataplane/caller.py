@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from azsim.base.jit import hot, part
-from azsim.base.seeds import CLIENT, JITTER, PATH, PLACE, key_hash
+from azsim.base.seeds import CLIENT, JITTER, LOSS_CANCEL, LOSS_THERE, PATH, PLACE, key_hash
 from azsim.dataplane.arrivals import find_first_arrival, plan_arrivals
 from azsim.dataplane.balancer import choose, spills
 from azsim.dataplane.codes import INFINITE, OUTCOMES, Kind, Outcome
@@ -28,6 +28,7 @@ from azsim.dataplane.layout import (
     SUCCEEDED,
     TIMEOUTS,
 )
+from azsim.dataplane.network import packet_lost
 from azsim.dataplane.programs import ask, begin_program, branch_ended, link, unlink
 from azsim.dataplane.queues import schedule, schedule_here
 from azsim.dataplane.state import (
@@ -65,6 +66,7 @@ from azsim.dataplane.timeouts import drop_timer, list_timeout
 from azsim.policy.distributions import index_below
 from azsim.policy.histogram import BINS, bin_of
 from azsim.policy.retry import AT_ONCE, NO_JITTER, backoff
+from azsim.policy.users import think_ns
 
 _OK = int(Outcome.OK)
 _NO_TARGET = int(Outcome.NO_TARGET)
@@ -78,6 +80,7 @@ _BALANCER_TIMEOUT = int(Kind.BALANCER_TIMEOUT)
 _CANCEL = int(Kind.CANCEL)
 _BACKOFF_END = int(Kind.BACKOFF_END)
 _DELIVERY = int(Kind.DELIVERY)
+_REQUEST_ARRIVAL = int(Kind.REQUEST_ARRIVAL)
 
 
 @hot
@@ -86,30 +89,7 @@ def request_arrives(a: Any, rich: Any) -> None:
     p = a.arrival_population
     population = populations_of(a)[p]
     request = population.next_request
-    t_ns = a.now_ns
-    c = new_call(a)
-    call = calls_of(a)[c]
-    call.request = request
-    call.path = a.epoch
-    call.start_ns = t_ns
-    call.row = a.row
-    call.parent = NONE
-    call.tag = 0
-    h = population.hop
-    call.hop = h
-    hop = hops_of(a)[h]
-    places = places_of(a)
-    place = population.places_first
-    if population.places_count > 1:
-        u = key_hash(a.key, request, a.epoch, 0, PLACE) >> 31
-        while u >= places[place].upto:
-            place += 1
-    call.place = places[place].place
-    number = 0
-    if hop.buckets_first >= 0 and population.clients > 1:
-        number = index_below(key_hash(a.key, request, a.epoch, 0, CLIENT), population.clients)
-    population_rows_of(a)[(a.row * a.populations_length + p) * POPULATION_COLUMNS + OFFERED] += 1
-    population.in_flight += 1
+    c = _open_request(a, p, request, request)
     population.next_request = request + 1
     upcoming = population.upcoming
     arrivals = arrivals_of(a)
@@ -122,7 +102,62 @@ def request_arrives(a: Any, rich: Any) -> None:
         plan_arrivals(a, p)
     if rich is not None:
         branches_of(a)[c].zone = NONE
-    _begin(a, c, number, rich)
+    _begin(a, c, _client_of(a, p, request), rich)
+
+
+@part
+def user_asks(a: Any, p: int, request: int, rich: Any) -> None:
+    """A closed-loop user has thought and sends a request (D54)."""
+    first = p << 44
+    home = first + (request - first) % populations_of(a)[p].users
+    c = _open_request(a, p, request, home)
+    branches_of(a)[c].zone = NONE
+    _begin(a, c, _client_of(a, p, home), rich)
+
+
+@part
+def user_thinks(a: Any, p: int, before: int, rich: Any) -> None:
+    """A user's request has ended: the next one follows after a thought (D54)."""
+    population = populations_of(a)[p]
+    if population.users > 0:
+        request = before + population.users
+        wait = think_ns(population.think, population.think_ns, a.key, request, a.epoch, False)
+        schedule(a, a.now_ns + wait, _REQUEST_ARRIVAL, request, a.epoch, 0, p, 0, 0)
+
+
+@hot
+def _client_of(a: Any, p: int, home: int) -> int:
+    """Which client process a request comes from; `home`: the request that chance is drawn for."""
+    population = populations_of(a)[p]
+    if hops_of(a)[population.hop].buckets_first >= 0 and population.clients > 1:
+        return index_below(key_hash(a.key, home, a.epoch, 0, CLIENT), population.clients)
+    return 0
+
+
+@hot
+def _open_request(a: Any, p: int, request: int, home: int) -> int:
+    """A request begins, unsent as yet; its call."""
+    population = populations_of(a)[p]
+    t_ns = a.now_ns
+    c = new_call(a)
+    call = calls_of(a)[c]
+    call.request = request
+    call.path = a.epoch
+    call.start_ns = t_ns
+    call.row = a.row
+    call.parent = NONE
+    call.tag = 0
+    call.hop = population.hop
+    places = places_of(a)
+    place = population.places_first
+    if population.places_count > 1:
+        u = key_hash(a.key, home, a.epoch, 0, PLACE) >> 31
+        while u >= places[place].upto:
+            place += 1
+    call.place = places[place].place
+    population_rows_of(a)[(a.row * a.populations_length + p) * POPULATION_COLUMNS + OFFERED] += 1
+    population.in_flight += 1
+    return c
 
 
 @part
@@ -278,6 +313,9 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
     if cuts_of(a)[link] > 0 or delay > hop.connect_timeout_ns:
         lose(a, c, rich)
         return
+    if rich is not None and packet_lost(a, call.place, i, call.request, call.path, call.tag, LOSS_THERE):
+        lose(a, c, rich)
+        return
     j = new_job(a)
     job = jobs_of(a)[j]
     job.request = call.request
@@ -339,13 +377,13 @@ def let_go(a: Any, c: int, rich: Any) -> None:
 @part
 def timed_out(a: Any, c: int, rich: Any) -> None:
     """The caller gives an attempt up (D13)."""
-    send_cancel(a, c)
+    send_cancel(a, c, rich)
     let_go(a, c, rich)
     attempt_failed(a, c, _TIMEOUT, rich)
 
 
 @part
-def send_cancel(a: Any, c: int) -> None:
+def send_cancel(a: Any, c: int, rich: Any) -> None:
     """Tell the target of the current dispatch that nobody waits for it, where the hop does so (D13)."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
@@ -354,7 +392,10 @@ def send_cancel(a: Any, c: int) -> None:
         if job.generation == call.job_generation:
             instance = instances_of(a)[job.instance]
             link = call.place * (a.zones + 1) + instance.zone
-            if cuts_of(a)[link] == 0:
+            arrives = cuts_of(a)[link] == 0
+            if rich is not None and arrives:
+                arrives = not packet_lost(a, call.place, job.instance, job.request, job.path, job.tag, LOSS_CANCEL)
+            if arrives:
                 schedule(
                     a,
                     a.now_ns + call.delay_ns,
@@ -431,6 +472,8 @@ def succeeded(a: Any, c: int, rich: Any) -> None:
         latency_rows_of(a)[call.row * BINS + bin_of(latency)] += 1
         populations_of(a)[hop.population].in_flight -= 1
         a.successes += 1
+        if rich is not None:
+            user_thinks(a, hop.population, call.request, rich)
     free_call(a, c)
 
 
@@ -497,6 +540,8 @@ def failed(a: Any, c: int, outcome: int, rich: Any) -> None:
         rows[call.row * width + column + STARTED_FAILED + outcome] += 1
         populations_of(a)[p].in_flight -= 1
         a.failures += 1
+        if rich is not None:
+            user_thinks(a, p, call.request, rich)
     free_call(a, c)
 
 
@@ -521,7 +566,7 @@ def give_up_calls(a: Any, j: int, cancel: int, rich: Any) -> None:
             c = programs_of(a)[j].first
             unlink(a, j, c)
             if cancel == 1 and calls_of(a)[c].state == WAITING:
-                send_cancel(a, c)
+                send_cancel(a, c, rich)
             give_up(a, c, rich)
         return
     give_up(a, jobs_of(a)[j].next, rich)

@@ -77,6 +77,15 @@ def set_view(a: Any, i: int, healthy: int, rich: Any) -> None:
 
 
 @part
+def set_member(a: Any, i: int, member: int, rich: Any) -> None:
+    """D52."""
+    instance = instances_of(a)[i]
+    if instance.member != member:
+        instance.member = member
+        list_targets(a, instance.service, rich)
+
+
+@part
 def _clear_cpu(a: Any, i: int, shared: Any, rich: Any) -> None:
     """Take all jobs off an instance's CPU at once, noting what they used."""
     instance = instances_of(a)[i]
@@ -272,7 +281,7 @@ def cut(a: Any, shared: Any, rich: Any) -> None:
         rows[at + QUEUED] += instance.queued + instance.backlogged
         rows[at + IN_SERVICE] += instance.busy
         rows[at + UP] += 1 if instance.state == _UP else 0
-        if instance.in_view == 1:
+        if instance.in_view == 1 and instance.member == 1:
             rows[at + IN_VIEW] += 1
             cores = application_cores(
                 instance.slots, instance.cores, instance.threads, instance.load, instance.competition

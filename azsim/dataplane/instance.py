@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from azsim.base.jit import hot, part
-from azsim.base.seeds import ERROR, key_hash
+from azsim.base.seeds import ERROR, LOSS_BACK, MALFORMED, key_hash
 from azsim.dataplane.caller import attempt_failed, give_up_calls, lose, redispatches, start_child, succeeded
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED, WORK_STEP
 from azsim.dataplane.limiter import admits, learn
+from azsim.dataplane.network import packet_lost
 from azsim.dataplane.probes import probe_answered
 from azsim.dataplane.programs import begin_calls, first_work, step_failed, step_over, work_of
 from azsim.dataplane.queues import new_node, schedule_here
@@ -237,6 +238,16 @@ def fails(a: Any, j: int) -> bool:
     return share > 0.0 and unit(key_hash(a.key, job.request, job.path, job.tag, ERROR)) < share
 
 
+@part
+def _malformed(a: Any, j: int) -> bool:
+    """Whether a job's answer, all its work done, is an error (D51)."""
+    job = jobs_of(a)[j]
+    share = instances_of(a)[job.instance].malformed
+    if share <= 0.0 or job.call < 0:
+        return False
+    return unit(key_hash(a.key, job.request, job.path, job.tag, MALFORMED)) < share
+
+
 # --- work ----------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +403,8 @@ def child_ended(a: Any, shared: Any, rich: Any) -> None:
 def finish(a: Any, j: int, outcome: int, shared: Any, rich: Any) -> None:
     """A job frees its slot, the next one starts, the answer is sent (D10)."""
     i = jobs_of(a)[j].instance
+    if rich is not None and outcome == _OK and _malformed(a, j):
+        outcome = _ERROR
     instances_of(a)[i].busy -= 1
     if rich is not None:
         change_rate(a, i, rich)
@@ -452,6 +465,9 @@ def answer(a: Any, j: int, outcome: int, rich: Any) -> None:
         job.finish_or_cpu = 0
     link = job.place * (a.zones + 1) + instance.zone
     if cuts_of(a)[link] > 0:
+        waste(a, j, rich)
+        return
+    if rich is not None and packet_lost(a, job.place, job.instance, job.request, job.path, job.tag, LOSS_BACK):
         waste(a, j, rich)
         return
     schedule_here(a, a.now_ns + delays_of(a)[link], _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,7 @@ class Kernel:
             "instances": i,
             "targets": i,
             "cuts": places * places,
+            "losses": places * places,
             "arrivals": p * BATCH,
             "tokens": plan.buckets,
             "calls": 1024,
@@ -140,6 +142,7 @@ class Kernel:
             "places": plan.places,
             "segments": plan.segments,
             "work_table": plan.work_table,
+            "recorded": plan.recorded,
             "delays": plan.delay_ns.reshape(-1),
             "operations": plan.operations,
             "steps": plan.steps,
@@ -169,7 +172,7 @@ class Kernel:
             a[name] = NONE
         a["calls_left"], a["jobs_left"], a["nodes_left"] = (len(self._pools[n]) for n in ("calls", "jobs", "nodes"))
         a["shift"] = _ns_shift(plan)
-        self._make_room(extra=i)
+        self._make_room(extra=i + int(plan.populations["users"].sum()))
         self._control(loop.BEGIN)
 
     def _start_tables(self) -> None:
@@ -181,20 +184,16 @@ class Kernel:
         hops["head"] = hops["tail"] = NONE
         for hop in plan.hops:
             if hop["buckets_first"] >= 0:
-                owners = (
-                    plan.populations["clients"][hop["population"]]
-                    if hop["population"] >= 0
-                    else plan.services["instances_count"][hop["caller"]]
-                )
                 first = int(hop["buckets_first"])
-                self._pools["tokens"][first : first + int(owners)] = hop["budget_capacity"]
+                self._pools["tokens"][first : first + self._owners(hop)] = hop["budget_capacity"]
         services, shelves, instances = (self._pools[n] for n in ("services", "shelves", "instances"))
         services["targets_first"] = services["instances_first"]
         places = instances["service"].astype(np.int64) * len(plan.zones) + instances["zone"]
         shelves["present"] = np.bincount(places, minlength=len(shelves))
         for table in (services, shelves):
             table["last"] = table["position"] = NONE
-        instances["in_view"] = instances["sensed"] = 1
+        instances["in_view"] = instances["sensed"] = instances["member"] = 1
+        instances["work_factor"] = 1.0
         for field in ("head", "tail", "backlog_head", "backlog_tail", "parked", "place_in_order"):
             instances[field] = NONE
         instances["rate"] = 0.0
@@ -202,6 +201,12 @@ class Kernel:
         instances["heap_first"] = np.concatenate(([0], np.cumsum(instances["slots"], dtype=np.int64)[:-1]))
         self._pools["wheel"][:] = NONE
         self._pools["lines"]["head"] = self._pools["lines"]["tail"] = NONE
+
+    def _owners(self, hop: Any) -> int:
+        """How many client processes call over a hop: each has a bucket of its own, if there are any."""
+        if hop["population"] >= 0:
+            return int(self._plan.populations["clients"][hop["population"]])
+        return int(self._plan.services["instances_count"][hop["caller"]])
 
     def _point(self, name: str) -> None:
         pool = self._pools[name]
@@ -360,13 +365,61 @@ class Kernel:
         """See `DataPlane.set_error_share`."""
         self._pools["instances"]["error_share"][instance] = share
 
+    def _rich(self, what: str) -> None:
+        if self.variant != "full":
+            raise InternalError(f"{what} on a plan that was not said to need it (Plan.rich)")
+
+    def set_loss(self, place_a: int, place_b: int, share: float) -> None:
+        """See `DataPlane.set_loss`."""
+        self._rich("packet loss")
+        places = len(self._plan.zones) + 1
+        for link in (place_a * places + place_b, place_b * places + place_a):
+            self._pools["losses"][link] = share
+
+    def set_instance_loss(self, instance: int, share: float) -> None:
+        """See `DataPlane.set_instance_loss`."""
+        self._rich("packet loss")
+        self._pools["instances"]["loss"][instance] = share
+
+    def set_malformed_share(self, instance: int, share: float) -> None:
+        """See `DataPlane.set_malformed_share`."""
+        self._rich("malformed answers")
+        self._pools["instances"]["malformed"][instance] = share
+
+    def set_work_factor(self, instance: int, factor: float) -> None:
+        """See `DataPlane.set_work_factor`."""
+        self._rich("slower work")
+        self._pools["instances"]["work_factor"][instance] = factor
+
+    def set_member(self, instance: int, member: bool) -> None:
+        """See `DataPlane.set_member`."""
+        self._control(loop.SET_MEMBER, instance, int(member))
+
+    def _change(self, table: str, number: int, fields: tuple[str, ...], changes: Mapping[str, float]) -> None:
+        planned = getattr(self._plan, table)[number]
+        for field in fields:
+            self._pools[table][field][number] = changes.get(field, planned[field])
+
+    def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
+        """See `DataPlane.set_hop`."""
+        self._change("hops", hop, layout.HOP_CHANGEABLE, changes)
+        first, owners = int(self._plan.hops[hop]["buckets_first"]), self._owners(self._plan.hops[hop])
+        if first >= 0:
+            tokens = self._pools["tokens"][first : first + owners]
+            np.minimum(tokens, self._pools["hops"]["budget_capacity"][hop], out=tokens)
+
+    def set_instance(self, instance: int, changes: Mapping[str, float]) -> None:
+        """See `DataPlane.set_instance`."""
+        self._change("instances", instance, layout.INSTANCE_CHANGEABLE, changes)
+
     def set_rate_factor(self, population: int, factor: float) -> None:
         """See `DataPlane.set_rate_factor`."""
         self._control(loop.SET_FACTOR, population, x=factor)
 
     def reset(self) -> None:
         """See `DataPlane.reset`."""
-        self._make_room(extra=len(self._plan.instances))
+        # Each probe may be sent anew, each user may think anew.
+        self._make_room(extra=len(self._plan.instances) + int(self._plan.populations["users"].sum()))
         self._control(loop.RESET)
 
     def set_retries(self, on: bool) -> None:

@@ -29,6 +29,11 @@ POPULATION = np.dtype(
         ("priority", "i4"),  # class of its requests and of all calls made for them, 0 to CLASSES - 1 (I1)
         ("mix_first", "i4"),  # what its requests ask for: mix[mix_first : mix_first + mix_count]; none: hop.operation
         ("mix_count", "i4"),
+        ("users", "i4"),  # closed-loop users (D54); 0: none, arrivals are open-loop
+        ("think", "i4"),  # policy/users.py kinds
+        ("think_ns", "i8"),  # on average
+        ("recorded_first", "i8"),  # a trace: arrivals at recorded[recorded_first : recorded_first + recorded_count]
+        ("recorded_count", "i8"),  # 0: no trace
     ],
     align=True,
 )
@@ -173,6 +178,36 @@ STEP = np.dtype(
 )
 
 
+# What may change while a plan runs (D57).
+HOP_CHANGEABLE = (
+    "attempts",
+    "timeout_ns",
+    "connect_timeout_ns",
+    "deadline_ns",
+    "retry_on",
+    "backoff",
+    "backoff_base_ns",
+    "backoff_cap_ns",
+    "backoff_factor",
+    "cancel",
+    "budget_capacity",
+    "budget_cost",
+    "budget_timeout_cost",
+    "budget_deposit",
+    "budget_deposit_after_retry",
+)
+INSTANCE_CHANGEABLE = ("queue", "drop_expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """A service of which one zone serves at a time, the first of `zones` at first; read by the control plane only."""
+
+    service: int
+    zones: tuple[int, ...]
+    promotion_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A scenario as the data plane sees it. Row i of a table is the thing with id i."""
@@ -199,6 +234,8 @@ class Plan:
     operations: Records = field(default_factory=lambda: np.zeros(0, OPERATION))
     steps: Records = field(default_factory=lambda: np.zeros(0, STEP))
     mix: Records = field(default_factory=lambda: np.zeros(0, SHARE))  # by population
+    recorded: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # arrivals of traces, ns, ascending in each
+    standbys: tuple[Standby, ...] = ()
 
 
 # Columns of Recording.populations. "At": counted when it happens. "By start": in the row in which the request started.

@@ -23,6 +23,7 @@ from azsim.dataplane.caller import (
     request_arrives,
     send,
     timed_out,
+    user_asks,
 )
 from azsim.dataplane.codes import Kind, Outcome, Reason
 from azsim.dataplane.instance import cancel, child_ended, complete, deliver, is_parked, respond
@@ -47,6 +48,7 @@ from azsim.dataplane.state import (
 )
 from azsim.dataplane.timeouts import drop_timer
 from azsim.policy.distributions import unit
+from azsim.policy.users import think_ns
 
 _COMPLETION = int(Kind.COMPLETION)
 _RESPONSE = int(Kind.RESPONSE)
@@ -87,6 +89,9 @@ def _happen(
     rich: Any,
 ) -> None:
     """Let one event happen, unless what it is about has gone."""
+    if rich is not None and kind == _REQUEST_ARRIVAL:
+        user_asks(a, subject, request, rich)
+        return
     if kind == _COMPLETION:
         if jobs_of(a)[subject].generation == generation:
             complete(a, subject, shared, calls, rich)
@@ -264,7 +269,7 @@ def advance(state_record: Any, until_ns: int, shared: Any, calls: Any, rich: Any
     return _run(state_record[0], until_ns, shared, calls, rich)
 
 
-SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, ACT, BEGIN = range(8)
+SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, ACT, BEGIN, SET_MEMBER = range(9)
 
 
 @compiled
@@ -288,6 +293,8 @@ def control(
     conditions.act(a)
     if what == SET_VIEW:
         conditions.set_view(a, subject, number, rich)
+    elif what == SET_MEMBER:
+        conditions.set_member(a, subject, number, rich)
     elif what == SET_STATE:
         conditions.set_instance_state(a, subject, number, extra, shared, calls, rich)
     elif what == SET_FACTOR:
@@ -301,10 +308,22 @@ def control(
 
 
 @part
+def _begin_users(a: Any, p: int) -> None:
+    """Every user's first thought (D54)."""
+    population = populations_of(a)[p]
+    for u in range(population.users):
+        request = (p << 44) + u
+        wait = think_ns(population.think, population.think_ns, a.key, request, a.epoch, True)
+        schedule(a, wait, _REQUEST_ARRIVAL, request, a.epoch, 0, p, 0, 0)
+
+
+@part
 def _begin(a: Any, rich: Any) -> None:
     """First arrivals, first probes, first lists of targets."""
     for p in range(a.populations_length):
         plan_arrivals(a, p)
+        if rich is not None:
+            _begin_users(a, p)
     for s in range(a.services_length):
         list_targets(a, s, rich)
     instances = instances_of(a)

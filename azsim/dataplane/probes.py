@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from azsim.base.jit import part
+from azsim.base.seeds import LOSS_THERE
 from azsim.dataplane.codes import INFINITE, Kind, Outcome
+from azsim.dataplane.network import packet_lost
 from azsim.dataplane.programs import begin_program
 from azsim.dataplane.queues import schedule
 from azsim.dataplane.state import (
@@ -40,6 +42,8 @@ def send_probe(a: Any, i: int, tag: int, rich: Any) -> None:
         schedule(a, t_ns + service.interval_ns, _PROBE_SEND, request, 0, tag + 16, i, 0, 0)
     link = a.zones * (a.zones + 1) + instance.zone
     if cuts_of(a)[link] > 0:
+        return
+    if rich is not None and packet_lost(a, a.zones, i, request, 0, tag, LOSS_THERE):
         return
     j = new_job(a)
     job = jobs_of(a)[j]

@@ -27,6 +27,7 @@ from azsim.dataplane.state import (
     work_table_of,
 )
 from azsim.policy.distributions import sample_work
+from azsim.policy.faults import slowed
 
 
 @part
@@ -100,7 +101,8 @@ def work_of(a: Any, j: int, k: int) -> int:
         place = k - operations_of(a)[programs_of(a)[j].operation].steps_first
         if place > 0:
             path = key_hash(a.key, job.request, job.path, job.tag * 64 + place, STEP)
-    return sample_work(kind, x, y, work_table_of(a), first, count, a.key, job.request, path, job.tag)
+    work = sample_work(kind, x, y, work_table_of(a), first, count, a.key, job.request, path, job.tag)
+    return slowed(work, instance.work_factor)
 
 
 @part

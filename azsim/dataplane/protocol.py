@@ -7,6 +7,7 @@ t, and what they change affects data from t + 1 ns on (O1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,6 +79,34 @@ class DataPlane(Protocol):
 
     def set_error_share(self, instance: int, share: float) -> None:
         """The share of jobs that fail at their start (D9)."""
+        ...
+
+    def set_loss(self, place_a: int, place_b: int, share: float) -> None:
+        """The share of packets between two places (or within one) that get lost, both ways."""
+        ...
+
+    def set_instance_loss(self, instance: int, share: float) -> None:
+        """The share of packets to and from an instance that get lost, beside those of the link."""
+        ...
+
+    def set_malformed_share(self, instance: int, share: float) -> None:
+        """The share of an instance's answers that turn out to be errors after all the work."""
+        ...
+
+    def set_work_factor(self, instance: int, factor: float) -> None:
+        """Multiply the work of the jobs that start on an instance from now on."""
+        ...
+
+    def set_member(self, instance: int, member: bool) -> None:
+        """Whether an instance belongs to its service's targets at all, healthy or not. At first every one does."""
+        ...
+
+    def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
+        """Let a hop be as the plan says but for these fields (layout.HOP_CHANGEABLE); buckets hold what fits."""
+        ...
+
+    def set_instance(self, instance: int, changes: Mapping[str, float]) -> None:
+        """Let an instance be as the plan says but for these fields (layout.INSTANCE_CHANGEABLE)."""
         ...
 
     def set_rate_factor(self, population: int, factor: float) -> None:

@@ -19,7 +19,7 @@ NONE = -1
 BATCH = 256  # arrivals reckoned at once: independent of each other, they overlap in the processor
 BUCKETS = 8192  # of the event wheel
 
-_INT32, _INT64, _UINT64 = np.dtype("i4"), np.dtype("i8"), np.dtype("u8")
+_INT32, _INT64, _UINT64, _FLOAT = np.dtype("i4"), np.dtype("i8"), np.dtype("u8"), np.dtype("f8")
 
 # What a call waits for.
 FREE, WAITING, BACKING_OFF = 0, 1, 2
@@ -99,6 +99,10 @@ INSTANCE = _with(
         ("competition", "i4"),
         ("latency_ns", "i8"),
         ("error_share", "f8"),
+        ("member", "i4"),
+        ("loss", "f8"),
+        ("malformed", "f8"),
+        ("work_factor", "f8"),
         ("threads", "f8"),
         ("load", "f8"),
         ("clock", "i8"),  # virtual clock, 2^-10 ns (O3)
@@ -254,6 +258,8 @@ POOLS: dict[str, tuple[Any, str]] = {
     "work_table": (np.dtype("i8"), "Plan.work_table"),
     "delays": (np.dtype("i8"), "((Z + 1) ** 2,) ns"),
     "cuts": (np.dtype("i4"), "((Z + 1) ** 2,) how many cuts a link has"),
+    "losses": (np.dtype("f8"), "((Z + 1) ** 2,) shares of packets lost; rich plans only"),
+    "recorded": (np.dtype("i8"), "Plan.recorded"),
     "arrivals": (ARRIVAL, "(P * BATCH,)"),
     "tokens": (np.dtype("i8"), "(buckets,) thousandths"),
     "operations": (layout.OPERATION, "Plan.operations"),
@@ -410,6 +416,16 @@ def delays_of(a: Any) -> Any:
 @part
 def cuts_of(a: Any) -> Any:
     return memory(a.cuts_at, _INT32)
+
+
+@part
+def losses_of(a: Any) -> Any:
+    return memory(a.losses_at, _FLOAT)
+
+
+@part
+def recorded_of(a: Any) -> Any:
+    return memory(a.recorded_at, _INT64)
 
 
 @part

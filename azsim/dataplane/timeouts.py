@@ -51,8 +51,9 @@ def list_timeout(a: Any, c: int) -> None:
     hop = hops_of(a)[h]
     call.timer = LISTED
     before = hop.tail
-    # Sends come in the order of time; those of one instant may not come in the order of keys.
-    while before >= 0 and calls[before].expiry_ns == call.expiry_ns and _timeout_before(a, c, before):
+    # Sends come in the order of time; those of one instant may not come in the order of keys, and a hop's timeout may
+    # have become shorter (D57).
+    while before >= 0 and calls[before].expiry_ns >= call.expiry_ns and _timeout_before(a, c, before):
         before = calls[before].previous
     call.previous = before
     if before >= 0:

@@ -111,7 +111,9 @@ def _capacity(service: Service, zone: str, mix: Mix) -> float:
 
 
 def _split(service: Service, zones: list[str], mix: Mix) -> dict[str, float]:
-    """The share of a service's requests that its balancer sends to each of the zones that are there (B3, O8)."""
+    """The share of a service's requests that its balancer sends to each of the zones that are there (B3, O8, R10)."""
+    if service.standby is not None:
+        return dict.fromkeys([zone for zone in service.standby.zones if zone in zones][:1], 1.0)
     weights = {zone: float(service.instances(zone)) for zone in zones}
     if not service.balancer.cross_zone:
         weights = {zone: float(weight > 0) for zone, weight in weights.items()}
@@ -139,7 +141,8 @@ def _loads(
         for zone, share in split.items():
             rates[zone] += anywhere[name] * share
         rate = sum(rates.values()) if split else anywhere[name] + sum(rates.values())
-        capacity = sum(_capacity(service, zone, mix[name]) for zone in zones)
+        serving = zones if service.standby is None else split
+        capacity = sum(_capacity(service, zone, mix[name]) for zone in serving)
         busy = [_ratio(rates[zone], _capacity(service, zone, mix[name])) for zone in zones]
         found[name] = Load(rate, capacity, _ratio(rate, capacity), max(busy) if split else _ratio(rate, 0.0))
         for call, times in weighed_calls(service, mix[name]):

@@ -83,6 +83,5 @@ class Contents(Model):
     operators: Unbuilt = unbuilt("People who watch and act.", "faults at the times they would act")
     observability: Unbuilt = unbuilt("Telemetry with its own limits.", "balancer: {health: {propagation: 1s}}")
     quorum: Unbuilt = unbuilt("Replicated stores.", "calls to a service in every zone")
-    standby: Unbuilt = unbuilt("Components that are promoted when their zone is lost.", "instances in several zones")
     cache: Unbuilt = unbuilt("Caches that can be cold.", "a traffic_spike on the service behind it")
     hazards: Unbuilt = unbuilt("Flaws on the wires of controllers.", "balancer: {health: {propagation: 30s}}")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, Strict, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Strict, StringConstraints, Tag, model_validator
 
 from azsim.scenario.fields import (
     COUNT_MAX,
     Count,
     CountOrZero,
     Duration,
+    FrozenDict,
     Model,
     Name,
     Number,
     OrNone,
     PositiveDuration,
+    PositiveNumber,
     Share,
     key,
     refuse,
@@ -110,6 +113,70 @@ class CutOff(Model):
     zone: Name = key("The zone.", example="c")
 
 
+class PacketLoss(Model):
+    """Whole requests and answers get lost on their way (F2); what a transport repeats is latency, not loss."""
+
+    share: Share = key("The share of packets, in each direction.", example="1%")
+    zone: OrNone[Name] = key(
+        "Only packets between this zone and anywhere else; of a service's, those of its instances there.",
+        default="none",
+        example="a",
+    )
+    service: OrNone[Name] = key("Only packets to and from this service's instances.", default="none", example="web")
+
+
+class Malformed(OnService):
+    """Instances do all the work of some requests, calls included, and then answer with an error."""
+
+    share: Share = key("The share of requests.", example="5%")
+
+
+class SlowDependency(OnService):
+    """Work takes longer than it should."""
+
+    factor: PositiveNumber = key("What the work of requests that start is multiplied by.", example=3)
+
+
+class MemoryLeak(OnService):
+    """Instances get slower and slower, crash, come back, and begin anew."""
+
+    slowdown: PositiveNumber = key("What their work is multiplied by just before the crash.", default=3, example=3)
+    grows: PositiveDuration = key("How long it takes from 1 to there, in a straight line.", example="10min")
+    restart: PositiveDuration = key("How long the crash lasts.", default="30s", example="30s")
+
+
+class BadDeploy(Model):
+    """A new version that is worse, on a share of the instances, until it is rolled back."""
+
+    service: Name = key("The service.", example="web")
+    zone: OrNone[Name] = key(_ZONE, default="none", example="a")
+    share: Share = key(
+        "The share of instances that get it, rounded up, taken from the zones in turn: a canary, or `100%`.",
+        default="10%",
+        example="10%",
+    )
+    error_share: Share = key("The share of requests they answer at once with an error.", default="0%", example="20%")
+    slowdown: PositiveNumber = key("What their work is multiplied by.", default=1, example=2)
+    rollback_after: OrNone[PositiveDuration] = key(
+        "When it is rolled back, from its start, instead of `for`.", default="none", example="5min"
+    )
+
+
+class ScalingEvent(OnService):
+    """Instances are taken out on purpose, finish what they hold, and are added back at its end."""
+
+
+class Change(Model):
+    """The configuration changes while the system runs, and back at the end."""
+
+    set: Annotated[Mapping[str, Any], Field(min_length=1), AfterValidator(FrozenDict)] = key(
+        "New values by dotted path, as for `--set`. What can change: of a population or call `timeout`, "
+        "`connect_timeout`, `deadline`, `cancel`, `retry.attempts`, `retry.on`, `retry.backoff` and the amounts of "
+        "`retry.budget`; of a population a constant `rate`; of a service `queue` and `drop_expired`.",
+        example={"traffic.shoppers.retry.attempts": 1},
+    )
+
+
 class Repeat(Model):
     """A fault that comes again: flapping (F4)."""
 
@@ -117,7 +184,10 @@ class Repeat(Model):
     times: Annotated[int, Strict(), Field(ge=2, le=REPEATS_MAX)] = key("How often in all.", example=5)
 
 
-FaultSpec = ZoneLoss | CpuStress | TrafficSpike | Crash | Pause | Latency | ErrorRate | Partition | CutOff
+OnHosts = (
+    CpuStress | Crash | Pause | Latency | ErrorRate | Malformed | SlowDependency | MemoryLeak | ScalingEvent | BadDeploy
+)
+FaultSpec = ZoneLoss | TrafficSpike | Partition | CutOff | PacketLoss | Change | OnHosts
 KINDS: Final = (
     "zone_loss",
     "cpu_stress",
@@ -128,18 +198,18 @@ KINDS: Final = (
     "error_rate",
     "partition",
     "cut_off",
+    "packet_loss",
+    "malformed",
+    "slow_dependency",
+    "memory_leak",
+    "bad_deploy",
+    "scaling_event",
+    "change",
 )
 UNBUILT_KINDS: Final = {
-    "packet_loss": "error_rate: {service: web, share: 1%}",
-    "slow_dependency": "latency: {service: catalog, add: 200ms}",
-    "memory_leak": "pause: {service: web, hosts: 1}",
-    "bad_deploy": "error_rate: {service: web, hosts: 1, share: 50%}",
     "capacity_refused": "crash: {service: web, hosts: 1}",
-    "scaling_event": "crash: {service: web, hosts: 1}",
-    "config_change": "traffic_spike: {population: shoppers, factor: 1.5}",
-    "malformed_answers": "error_rate: {service: web, share: 5%}",
     "dns_failure": "traffic_spike: {population: shoppers, factor: 0}",
-    "io_slowdown": "cpu_stress: {service: web, load: 80%}",
+    "io_slowdown": "slow_dependency: {service: web, factor: 3}",
     "hang": "pause: {service: web}",
 }
 
@@ -178,6 +248,27 @@ class Fault(Model):
     )
     partition: Partition | None = key("Zones cannot reach each other.", default=None, example={"between": ["a", "b"]})
     cut_off: CutOff | None = key("Customers cannot reach a zone.", default=None, example={"zone": "c"})
+    packet_loss: PacketLoss | None = key("Packets get lost.", default=None, example={"share": "1%"})
+    malformed: Malformed | None = key(
+        "Answers turn out to be errors.", default=None, example={"service": "web", "share": "5%"}
+    )
+    slow_dependency: SlowDependency | None = key(
+        "Work takes longer.", default=None, example={"service": "catalog", "hosts": 1, "factor": 3}
+    )
+    memory_leak: MemoryLeak | None = key(
+        "Instances slow down, crash and begin anew.", default=None, example={"service": "web", "grows": "10min"}
+    )
+    bad_deploy: BadDeploy | None = key(
+        "A worse version, until it is rolled back.",
+        default=None,
+        example={"service": "web", "share": "10%", "error_share": "20%", "rollback_after": "5min"},
+    )
+    scaling_event: ScalingEvent | None = key(
+        "Instances are taken out, and added back.", default=None, example={"service": "web", "zone": "a", "hosts": 1}
+    )
+    change: Change | None = key(
+        "The configuration changes.", default=None, example={"set": {"traffic.shoppers.retry.attempts": 1}}
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Fault:
@@ -200,12 +291,19 @@ class Fault(Model):
         return spec
 
     @property
+    def lasts_ns(self) -> int | None:
+        """How long it lasts, ns; None: until the end of the run."""
+        if self.for_ is None and self.bad_deploy is not None:
+            return self.bad_deploy.rollback_after
+        return self.for_
+
+    @property
     def times(self) -> tuple[tuple[int, int | None], ...]:
         """When it starts and ends, ns, once for each time it comes; None: it stays."""
-        starts = [self.at]
+        starts, for_ns = [self.at], self.lasts_ns
         if self.repeat is not None:
             starts = [self.at + k * self.repeat.every for k in range(self.repeat.times)]
-        return tuple((start_ns, None if self.for_ is None else start_ns + self.for_) for start_ns in starts)
+        return tuple((start_ns, None if for_ns is None else start_ns + for_ns) for start_ns in starts)
 
     def end_ns(self, duration_ns: int) -> int:
         """When it has ended for good in a run of the given length, ns; at the latest when the run does."""

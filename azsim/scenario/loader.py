@@ -36,7 +36,7 @@ _WORDS: Final[dict[str, Scalar]] = {
 _UNPRINTABLE: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _EXAMPLE: Final = "azsim: 1"
 _ALIAS: Final = "{a: &wait 1s, b: *wait}"
-_EXAMPLES: Final = {"extends": "extends: base.yaml", "csv": "csv: load.csv"}
+_EXAMPLES: Final = {"extends": "extends: base.yaml", "csv": "csv: load.csv", "trace": "trace: requests.csv"}
 
 
 def read_file(path: str | FilePath) -> Node:

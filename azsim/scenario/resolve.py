@@ -81,14 +81,18 @@ def _with_ids(faults: Node) -> Node:
     return sequence(entries, faults.origin, faults.key_origin)
 
 
-def _csv_name(node: Node) -> Node | None:
-    """The node of a file's name in `{csv: name}`."""
-    name = node.value.get("csv") if isinstance(node.value, dict) else None
+def _file_name(node: Node, word: str) -> Node | None:
+    """The node of a file's name in `{word: name}`."""
+    name = node.value.get(word) if isinstance(node.value, dict) else None
     return name if name is not None and isinstance(name.value, str) and not name.is_nothing else None
 
 
 def _rate(node: Node, key: str, folder: FilePath) -> Node:
-    name = _csv_name(node)
+    trace = _file_name(node, "trace")
+    if trace is not None and isinstance(node.value, dict) and len(node.value) == 1:
+        times = [at for (at,) in read_rows(trace, f"{key}.trace", folder, (AT,))]
+        return mapping({"times": sequence(times, trace.origin, trace.key_origin)}, node.origin, node.key_origin)
+    name = _file_name(node, "csv")
     if name is None or not isinstance(node.value, dict) or len(node.value) > 1:
         return node
     points = [
@@ -98,7 +102,7 @@ def _rate(node: Node, key: str, folder: FilePath) -> Node:
 
 
 def _work(node: Node, key: str, folder: FilePath) -> Node:
-    name = _csv_name(node)
+    name = _file_name(node, "csv")
     if name is None or not isinstance(node.value, dict) or "values" in node.value:
         return node
     children = {word: child for word, child in node.value.items() if word != "csv"}

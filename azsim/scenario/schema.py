@@ -13,6 +13,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from azsim.base.errors import ScenarioError
 from azsim.scenario.contents import Contents
+from azsim.scenario.faults import Fault
 from azsim.scenario.fields import FrozenDict
 from azsim.scenario.paths import child, entry_names, placed
 from azsim.scenario.problems import Problem, first_error, problems_of
@@ -66,6 +67,7 @@ class Scenario(Contents):
         scenario._given, scenario._whole, scenario._folder = given, whole, folder
         if check_vary:
             scenario._check_variations()
+            scenario._check_changes()
         return scenario
 
     def with_(self, changes: Mapping[str, Any]) -> Scenario:
@@ -81,6 +83,34 @@ class Scenario(Contents):
             tree = placed(Scenario, tree, path, from_plain(value, origin, ("",)))
         check_vary = any(path == "vary" and value for path, value in changes.items())
         return self.from_tree(tree, self._folder, check_vary=check_vary)
+
+    def changed_by(self, fault: Fault) -> Scenario:
+        """The scenario as it is while a change of configuration is active."""
+        assert fault.change is not None
+        return self.with_(fault.change.set)
+
+    def _check_changes(self) -> None:
+        """Refuses changes of configuration that could not have been written in the first place."""
+        for fault in self.faults:
+            if fault.change is None:
+                continue
+            node = child(child(self._whole, "faults"), fault.id)
+            try:
+                changed = self.changed_by(fault)
+                for name, population in changed.traffic.items():
+                    if len({*population.profile, *self.traffic[name].profile}) > 2:
+                        raise ScenarioError(f"only a constant rate can change, not that of {name}")
+            except ScenarioError as error:
+                origin = node.origin if node is not None else Origin("<scenario>")
+                raise ScenarioError(
+                    f"cannot change so: {error.rule}",
+                    file=origin.file,
+                    line=origin.line,
+                    column=origin.column,
+                    key=f"faults.{fault.id}.change.set",
+                    value=error.value,
+                    example="change: {set: {traffic.shoppers.retry.attempts: 1}}",
+                ) from None
 
     def _check_variations(self) -> None:
         """Refuses paths that lead nowhere and values that their keys cannot hold, naming the variation."""
@@ -142,7 +172,7 @@ def _without_nulls(value: Any) -> Any:
 def _sources(path: str, value: Any, node: Node | None) -> dict[str, str]:
     prefix = f"{path}." if path else ""
     found: dict[str, str] = {}
-    if isinstance(value, dict) and value and path != "vary":
+    if isinstance(value, dict) and value and path != "vary" and not path.endswith(".change.set"):
         for name, below in value.items():
             found |= _sources(f"{prefix}{name}", below, child(node, name))
         return found

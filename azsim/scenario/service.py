@@ -187,6 +187,15 @@ class PlacedCall(NamedTuple):
     call: Call
 
 
+class Standby(Model):
+    """One zone serves, another stands by and is promoted when that one is lost (R10)."""
+
+    zones: Annotated[tuple[Name, ...], Field(min_length=2)] = key(
+        "The zones in their order: the first one serves, the next one that is well takes over.", example=["a", "b"]
+    )
+    promotion: PositiveDuration = key("How long a promotion takes; until then calls fail.", example="30s")
+
+
 class Service(Instance):
     """Instances that do the same work, in every zone, behind one balancer."""
 
@@ -215,6 +224,11 @@ class Service(Instance):
         "service's own work, then its calls.",
         default={},
         example={"buy": [{"work": "own"}, {"parallel": [{"to": "stock"}, {"to": "prices", "optional": True}]}]},
+    )
+    standby: OrNone[Standby] = key(
+        "Whether one zone serves at a time; `none` lets all serve.",
+        default="none",
+        example={"zones": ["a", "b"], "promotion": "30s"},
     )
     scaling: Unbuilt = unbuilt("Instances that come and go with the load.", "instances_per_zone: 6")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Strict, Tag
+from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
+from azsim.base.units import SECOND_NS
 from azsim.scenario.fields import (
     COUNT_MAX,
     PRIORITY_MAX,
     RETRY_ATTEMPTS_MAX,
+    Count,
     Duration,
     Flag,
     Model,
@@ -24,6 +27,7 @@ from azsim.scenario.fields import (
     Tokens,
     Unbuilt,
     key,
+    refuse,
     unbuilt,
 )
 
@@ -43,13 +47,42 @@ class RatePoint(Model):
 
 
 class RateFile(Model):
-    """A rate profile in a file."""
+    """Arrivals in a file: how many there are, or when each one is."""
 
-    csv: str = key(
+    csv: str | None = key(
         "A CSV file beside the scenario with the columns `at,rate` (with units) or `at_s,rate_per_s` (plain numbers).",
+        default=None,
         example="load.csv",
     )
-    trace: Unbuilt = unbuilt("A file of recorded requests, replayed one by one.", "rate: {csv: load.csv}")
+    trace: str | None = key(
+        "A CSV file beside the scenario with one column, `at` (with units) or `at_s` (plain numbers): recorded "
+        "requests, in their order, each replayed at its time.",
+        default=None,
+        example="requests.csv",
+    )
+    times: Annotated[tuple[Duration, ...], Field(min_length=1)] | None = key(
+        "The times of a trace, instead of a file.", default=None, example=["10ms", "12ms"]
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RateFile:
+        if (self.csv is not None) + (self.trace is not None) + (self.times is not None) != 1:
+            refuse("takes either csv, trace or times", "load.csv", "csv")
+        if self.times is not None and any(later < earlier for earlier, later in pairwise(self.times)):
+            refuse("recorded requests stand in the order of their times", "[10ms, 12ms]", "times")
+        return self
+
+
+class Users(Model):
+    """Users in a closed loop: each thinks, asks, waits for the outcome, and thinks again (R1)."""
+
+    count: Count = key("How many.", example=5000)
+    think: PositiveDuration = key("How long each thinks between two requests, on average.", example="8s")
+    distribution: Literal["exponential", "constant"] = key(
+        "How think times vary: `exponential`, or `constant` (the same each time).",
+        default="exponential",
+        example="exponential",
+    )
 
 
 def _rate_tag(value: Any) -> str:
@@ -129,12 +162,17 @@ class Retry(Model):
 
 
 class Population(Model):
-    """Clients that behave alike and send requests as a Poisson process (R1)."""
+    """Clients that behave alike: requests by a rate (a Poisson process), by a trace, or of users who think (R1)."""
 
     to: Name = key("The service they ask.", example="web")
-    rate: RateProfile = key(
-        "Requests per second of the whole population: one rate, a list of points, or a CSV file.",
+    rate: OrNone[RateProfile] = key(
+        "Requests per second of the whole population: one rate, a list of points, or a CSV file; or a trace.",
+        default="none",
+        default_text="required without `users`",
         example="1200/s",
+    )
+    users: OrNone[Users] = key(
+        "Users who think between requests, instead of `rate`.", default="none", example={"count": 5000, "think": "8s"}
     )
     from_: Annotated[
         Annotated[Literal["outside"], Tag("<outside>")] | Annotated[Names[Share], Tag("<shares>")],
@@ -178,17 +216,41 @@ class Population(Model):
         default={},
         example={"browse": "80%", "buy": "20%"},
     )
-    users: Unbuilt = unbuilt("Users who think between requests, instead of `rate`.", "rate: 1200/s")
     breaker: Unbuilt = unbuilt("A circuit breaker in each client process.", "retry: {budget: {capacity: 500, cost: 5}}")
     hedge: Unbuilt = unbuilt("A second copy of a slow request.", "retry: {attempts: 2}")
 
+    @model_validator(mode="after")
+    def _one_kind_of_traffic(self) -> Population:
+        if self.rate is None and self.users is None:
+            refuse("takes either a rate or users", "1200/s", "rate")
+        if self.rate is not None and self.users is not None:
+            refuse("takes either a rate or users: users need `rate: none`", "none", "users")
+        return self
+
+    @property
+    def recorded(self) -> tuple[int, ...]:
+        """The times of a trace, ns; empty where there is none."""
+        return self.rate.times or () if isinstance(self.rate, RateFile) else ()
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether its requests come by a rate, which can be multiplied."""
+        return self.users is None and not self.recorded
+
     @property
     def profile(self) -> tuple[RatePoint, ...]:
-        """The rate as points, the first at 0."""
-        if isinstance(self.rate, RateFile):
-            raise ValueError("the rate still stands in a file; Scenario.from_dict and load read it")
+        """The rate as points, the first at 0: of users the most they can ask for, of a trace its mean."""
         if isinstance(self.rate, tuple):
             return self.rate
+        if self.users is not None:
+            most = self.users.count * SECOND_NS / self.users.think
+            return (RatePoint.model_construct(at=0, rate=most, ramp=0),)
+        if isinstance(self.rate, RateFile):
+            if self.rate.times is None:
+                raise ValueError("the rate still stands in a file; Scenario.from_dict and load read it")
+            mean = len(self.rate.times) * SECOND_NS / max(1, self.rate.times[-1])
+            return (RatePoint.model_construct(at=0, rate=mean, ramp=0),)
+        assert self.rate is not None  # _one_kind_of_traffic
         return (RatePoint.model_construct(at=0, rate=self.rate, ramp=0),)
 
     @property

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from azsim.base.units import format_duration
 from azsim.scenario.contents import Contents
-from azsim.scenario.faults import CpuStress, CutOff, Fault, Partition, TrafficSpike, ZoneLoss
+from azsim.scenario.faults import (
+    BadDeploy,
+    Change,
+    CpuStress,
+    CutOff,
+    Fault,
+    PacketLoss,
+    Partition,
+    TrafficSpike,
+    ZoneLoss,
+)
 from azsim.scenario.operation import Call, Quorum, copies
 from azsim.scenario.paths import nearest
 from azsim.scenario.problems import Problem
@@ -19,6 +30,16 @@ INSTANCES_MAX: Final = 100_000
 HOPS_MAX: Final = 1000
 CALLS_MAX: Final = 63  # of one operation: their numbers are part of a draw's key (D1)
 SLOTS_IN_TOTAL_MAX: Final = 10_000_000
+
+
+_HOP_CHANGEABLE: Final = (
+    r"timeout|connect_timeout|deadline|cancel|retry\.(attempts|on|backoff|backoff\.(base|factor|cap|jitter)"
+    r"|budget\.(capacity|cost|timeout_cost|deposit|deposit_after_retry))"
+)
+_CHANGEABLE: Final = re.compile(
+    rf"traffic\.[^.]+\.(rate|{_HOP_CHANGEABLE})"
+    rf"|services\.[^.]+\.(queue|drop_expired|overrides\.[^.]+\.(queue|drop_expired)|calls\.[^.]+\.({_HOP_CHANGEABLE}))"
+)
 
 
 def problems_across(contents: Contents) -> list[Problem]:
@@ -169,6 +190,7 @@ def _services(contents: Contents) -> Iterator[Problem]:
         for zone, override in service.overrides.items():
             yield from _instance(override, (*path, "overrides", zone))
         yield from _balancer(service.balancer, (*path, "balancer"))
+        yield from _standby(contents, service, path)
         control_zone = service.balancer.control_zone
         if control_zone is not None and control_zone not in contents.zones:
             yield _unknown((*path, "balancer", "control_zone"), "zone", control_zone, contents.zones)
@@ -178,6 +200,27 @@ def _services(contents: Contents) -> Iterator[Problem]:
     elif slots_in_total > SLOTS_IN_TOTAL_MAX:
         rule = f"there are {slots_in_total} slots in total; at most {SLOTS_IN_TOTAL_MAX} are simulated"
         yield Problem(("services",), rule, "{web: {slots: 8}}")
+
+
+def _standby(contents: Contents, service: Service, path: Path) -> Iterator[Problem]:
+    """Who stands by has instances there, and checks that tell when it is needed."""
+    if service.standby is None:
+        return
+    for position, zone in enumerate(service.standby.zones):
+        if zone not in contents.zones:
+            yield _unknown((*path, "standby", "zones", position), "zone", zone, contents.zones)
+        elif not service.instances(zone):
+            rule = f"the service has no instances in zone {zone}"
+            yield Problem((*path, "standby", "zones", position), rule, contents.zones[0])
+    for position, zone in _repeated(service.standby.zones):
+        yield Problem((*path, "standby", "zones", position), f"zone {zone} is named twice", "[a, b]")
+    idle = [zone for zone in contents.zones if service.instances(zone) and zone not in service.standby.zones]
+    if idle:
+        rule = f"names every zone with instances; {', '.join(idle)} is missing"
+        yield Problem((*path, "standby", "zones"), rule, f"[{', '.join((*service.standby.zones, *idle))}]")
+    if service.balancer.health is None:
+        rule = "needs health checks, or nobody notices that the zone is lost: set balancer.health"
+        yield Problem((*path, "standby"), rule, "none")
 
 
 def _instance(instance: Instance, path: Path) -> Iterator[Problem]:
@@ -265,6 +308,8 @@ def _same_zone(contents: Contents, name: str, service: Service, call: Call, path
         if lacking:
             rule = f"{name} has instances in {', '.join(lacking)}, where {call.to} has none to call"
             yield Problem((*path, "route"), rule, "any-zone")
+        elif callee.standby is not None:
+            yield Problem((*path, "route"), f"one zone of {call.to} serves at a time", "any-zone")
 
 
 def _circle(contents: Contents) -> list[tuple[str, int]]:
@@ -334,6 +379,9 @@ def _faults(contents: Contents) -> Iterator[Problem]:
             rule = f"a fault starts after the warmup, at {format_duration(contents.warmup)} or later"
             yield Problem((*path, "at"), rule, format_duration(contents.warmup))
         yield from _repeats(contents, fault, path)
+        if fault.bad_deploy is not None and fault.bad_deploy.rollback_after is not None and fault.for_ is not None:
+            rule = "a bad deploy ends with its rollback: give `for` or `rollback_after`, not both"
+            yield Problem((*path, "bad_deploy", "rollback_after"), rule, "none")
         yield from _target(contents, fault, (*path, fault.kind))
 
 
@@ -341,11 +389,12 @@ def _repeats(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
     """A fault that comes again has ended before it does."""
     if fault.repeat is None:
         return
-    example = format_duration(2 * (fault.for_ or fault.repeat.every))
-    if fault.for_ is None:
+    lasts_ns = fault.lasts_ns
+    example = format_duration(2 * (lasts_ns or fault.repeat.every))
+    if lasts_ns is None:
         yield Problem((*path, "repeat"), "a fault that comes again must end: it needs `for`", "none")
-    elif fault.for_ >= fault.repeat.every:
-        yield Problem((*path, "repeat", "every"), f"must be more than `for`, {format_duration(fault.for_)}", example)
+    elif lasts_ns >= fault.repeat.every:
+        yield Problem((*path, "repeat", "every"), f"must be more than `for`, {format_duration(lasts_ns)}", example)
     elif fault.times[-1][0] >= contents.duration:
         fitting = 1 + (contents.duration - fault.at - 1) // fault.repeat.every
         rule = f"the last time starts before the run ends, at {format_duration(contents.duration)}"
@@ -358,6 +407,16 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
     if isinstance(spec, TrafficSpike):
         if spec.population not in contents.traffic:
             yield _unknown((*path, "population"), "population", spec.population, contents.traffic)
+        elif not contents.traffic[spec.population].has_rate:
+            rule = f"{spec.population} has no rate to multiply: it has users, or a trace"
+            rated = next((name for name, other in contents.traffic.items() if other.has_rate), spec.population)
+            yield Problem((*path, "population"), rule, rated)
+        return
+    if isinstance(spec, Change):
+        for changed in spec.set:
+            if not _CHANGEABLE.fullmatch(changed):
+                rule = "cannot change while the system runs; see `set` in the reference for what can"
+                yield Problem((*path, "set", changed), rule, "traffic.shoppers.retry.attempts: 1", at_key=True)
         return
     if isinstance(spec, Partition):
         for position, zone in enumerate(spec.between):
@@ -379,14 +438,21 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
             rule = f"no controller lives in zone {spec.zone}: set balancer.control_zone of a service"
             yield Problem((*path, "mode"), rule, "power")
         return
+    if spec.service is None:
+        return
     if spec.service not in contents.services:
         yield _unknown((*path, "service"), "service", spec.service, contents.services)
+        return
+    if fault.scaling_event is not None and contents.services[spec.service].standby is not None:
+        yield Problem((*path, "service"), f"{spec.service} has a standby: its zones take turns as they are", "none")
         return
     zones = contents.zones if spec.zone is None else (spec.zone,)
     present = sum(contents.services[spec.service].instances(zone) for zone in zones)
     where = "" if spec.zone is None else f" in zone {spec.zone}"
     if present == 0:
         yield Problem((*path, "zone"), f"{spec.service} has no instances{where}", contents.zones[0])
+    elif isinstance(spec, PacketLoss | BadDeploy):
+        return
     elif isinstance(spec.hosts, int) and spec.hosts > present:
         yield Problem((*path, "hosts"), f"{spec.service} has only {present} instances{where}", "all")
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from azsim.base.units import Comparison
 from azsim.dataplane.codes import InstanceState
 from azsim.policy import cpu
+from azsim.policy.faults import either
 
 
 class Lever(IntEnum):
@@ -24,6 +25,16 @@ class Lever(IntEnum):
     ERROR_SHARE = 4  # instance; share
     RATE = 5  # population; factor
     CONTROL = 6  # zone; True: the controllers in it stop acting
+    LOSS = 7  # (place, place), the lower one first, or one place twice; share
+    INSTANCE_LOSS = 8  # instance; share
+    MALFORMED = 9  # instance; share
+    WORK = 10  # instance; factor
+    MEMBER = 11  # instance; False: it is no target
+    HOP = 12  # hop; its changed fields
+    INSTANCE = 13  # instance; its changed fields
+
+
+_SHARES = {Lever.ERROR_SHARE, Lever.LOSS, Lever.INSTANCE_LOSS, Lever.MALFORMED}
 
 
 class Effect(NamedTuple):
@@ -32,6 +43,13 @@ class Effect(NamedTuple):
     lever: Lever
     target: int | tuple[int, int]
     value: Any
+
+
+class Stage(NamedTuple):
+    """What a fault does from some time after its start on, in place of what it did before."""
+
+    after_ns: int
+    effects: tuple[Effect, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,8 @@ class Fault:
     end_ns: int | None
     effects: tuple[Effect, ...]
     instances: tuple[int, ...]  # it acts on, ascending
+    stages: tuple[Stage, ...] = ()  # after `effects`, one takes the place of the other
+    cycle_ns: int = 0  # when, from its start, `effects` come again and the stages after them
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +115,10 @@ def effective(lever: Lever, values: Collection[Any]) -> Any:
         return bool(values)
     if lever == Lever.LATENCY:
         return sum(values)
-    if lever == Lever.ERROR_SHARE:
-        # 1 - prod(1 - p), written so that one fault alone gives exactly its own share.
-        return reduce(lambda p, share: p + share * (1.0 - p), values, 0.0)
+    if lever in _SHARES:
+        return reduce(either, values, 0.0)  # 1 - prod(1 - p)
+    if lever in (Lever.HOP, Lever.INSTANCE):
+        return {field: value for changes in values for field, value in changes.items()}  # the last one listed counts
+    if lever == Lever.MEMBER:
+        return not values
     return math.prod(values, start=1.0)

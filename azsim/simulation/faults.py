@@ -11,7 +11,7 @@ from typing import Any
 
 from azsim.dataplane.codes import InstanceState
 from azsim.dataplane.protocol import DataPlane
-from azsim.simulation.effects import Fault, Lever, effective
+from azsim.simulation.effects import Effect, Fault, Lever, effective
 from azsim.simulation.environment import ControlProcess, Environment, Rank
 from azsim.simulation.segments import is_loss
 from azsim.simulation.trace import FaultSpan
@@ -32,6 +32,7 @@ class Faults:
         self._faults = faults
         self._active: list[int] = []  # numbers of faults, ascending: products and sums have one order
         self._values: dict[tuple[Lever, Any], dict[int, Any]] = {}  # by what is acted on, then by fault
+        self._acting: dict[int, Sequence[Effect]] = {}  # what each fault does now
         self._told: dict[tuple[Lever, Any], Any] = {}  # what the data plane holds, where not the default
         self._spans: dict[int, FaultSpan] = {}
         self._undetected: set[int] = set()
@@ -45,6 +46,13 @@ class Faults:
             Lever.ERROR_SHARE: plane.set_error_share,
             Lever.RATE: plane.set_rate_factor,
             Lever.CONTROL: set_control,
+            Lever.LOSS: lambda places, share: plane.set_loss(places[0], places[1], share),
+            Lever.INSTANCE_LOSS: plane.set_instance_loss,
+            Lever.MALFORMED: plane.set_malformed_share,
+            Lever.WORK: plane.set_work_factor,
+            Lever.MEMBER: plane.set_member,
+            Lever.HOP: plane.set_hop,
+            Lever.INSTANCE: plane.set_instance,
         }
         for number, fault in enumerate(faults):
             env.process(self._process(number, fault))
@@ -84,11 +92,38 @@ class Faults:
         if self._aborted:
             return
         self._start(number)
+        if fault.stages:
+            self._env.process(self._go_through_stages(number, fault))
         if fault.end_ns is None:
             return
         yield self._env.until(fault.end_ns, (Rank.FAULT_END, "", number))
         if number in self._active:
             self._end(number)
+
+    def _go_through_stages(self, number: int, fault: Fault) -> ControlProcess:
+        """Cycle after cycle, until the fault ends."""
+        cycle_ns = fault.start_ns
+        while True:
+            for after_ns, effects in (*fault.stages, (fault.cycle_ns, fault.effects)):
+                at_ns = cycle_ns + after_ns
+                if fault.end_ns is not None and at_ns >= fault.end_ns:
+                    return
+                yield self._env.until(at_ns, (Rank.FAULT_START, "", number))
+                if number not in self._active:
+                    return
+                self._act(number, effects)
+            cycle_ns += fault.cycle_ns
+
+    def _act(self, number: int, effects: Sequence[Effect]) -> None:
+        """What a fault does now, in place of what it did; of what stays the same nobody is told."""
+        before, self._acting[number] = self._acting.get(number, ()), effects
+        touched = dict.fromkeys((lever, target) for lever, target, _ in (*before, *effects))
+        for lever, target, _ in before:
+            del self._values[lever, target][number]
+        for lever, target, value in effects:
+            self._values.setdefault((lever, target), {})[number] = value
+        for lever, target in touched:
+            self._push(lever, target)
 
     def _start(self, number: int) -> None:
         fault = self._faults[number]
@@ -98,9 +133,7 @@ class Faults:
         self._active = sorted([*self._active, number])
         self._undetected.add(number)
         self._spans[number] = FaultSpan(fault.id, fault.kind, fault.what, now_ns, None, fault.instances)
-        for lever, target, value in fault.effects:
-            self._values.setdefault((lever, target), {})[number] = value
-            self._push(lever, target)
+        self._act(number, fault.effects)
 
     def _end(self, number: int) -> None:
         fault = self._faults[number]
@@ -110,9 +143,7 @@ class Faults:
         self._active.remove(number)
         span = self._spans[number]
         self._spans[number] = FaultSpan(span.id, span.kind, span.what, span.start_ns, now_ns, span.instances)
-        for lever, target, _ in fault.effects:
-            del self._values[lever, target][number]
-            self._push(lever, target)
+        self._act(number, ())
 
     def _push(self, lever: Lever, target: int | tuple[int, int]) -> None:
         values = self._values[lever, target]

@@ -17,7 +17,9 @@ from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import INFINITE, Outcome
 from azsim.dataplane.layout import (
     HOP,
+    HOP_CHANGEABLE,
     INSTANCE,
+    INSTANCE_CHANGEABLE,
     OPERATION,
     PLACE,
     POPULATION,
@@ -29,8 +31,9 @@ from azsim.dataplane.layout import (
     Int64s,
     Plan,
     Records,
+    Standby,
 )
-from azsim.policy import balancing, limits, retry, shedding
+from azsim.policy import balancing, limits, retry, shedding, users
 from azsim.policy.arrivals import UNITS_PER_NS
 from azsim.scenario import Scenario
 from azsim.scenario.arithmetic import mixes_at
@@ -43,7 +46,7 @@ from azsim.simulation.lower_programs import Programs, cumulated
 from azsim.simulation.lower_work import WorkTable, work_parameters
 
 # Scenario stands here for those above who need the types of both sides: this module and its parts alone import both.
-__all__ = ["Scenario", "instance_numbers", "lower", "work_parameters"]
+__all__ = ["Scenario", "changed_rows", "instance_numbers", "lower", "work_parameters"]
 
 Row = dict[str, Any]
 
@@ -85,6 +88,8 @@ _PLAIN: Row = {
     "token_interval": 0,
     "token_burst": 0,
 }
+_RICH_FAULTS = {"packet_loss", "malformed", "slow_dependency", "memory_leak", "bad_deploy"}
+_NO_RATE: list[Row] = [{"start_ns": 0, "rate": 0.0, "slope": 0.0}]
 _NO_HEALTH: Row = {
     "fail_open_below": 0.0,
     "health": 0,
@@ -111,9 +116,11 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
     populations: list[Row] = []
     places: list[Row] = []
     segments: list[Row] = []
+    recorded: list[int] = []
     mix: list[Row] = []
     for number, population in enumerate(scenario.traffic.values()):
-        own_places, own_segments = _places(population, scenario.zones), _segments(population.profile)
+        own_places = _places(population, scenario.zones)
+        own_segments = _segments(population.profile) if population.has_rate else _NO_RATE
         own_mix = programs.mix(population)
         populations.append(
             {
@@ -126,11 +133,15 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
                 "priority": population.priority,
                 "mix_first": len(mix),
                 "mix_count": len(own_mix),
+                "recorded_first": len(recorded),
+                "recorded_count": len(population.recorded),
             }
+            | _users(population)
         )
         mix += own_mix
         places += own_places
         segments += own_segments
+        recorded += population.recorded
     service_rows = []
     for name, service in scenario.services.items():
         row = _service(service)
@@ -166,13 +177,37 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         operations=_table(OPERATION, programs.operations),
         steps=_table(STEP, programs.steps),
         mix=_table(SHARE, mix),
+        recorded=np.array(recorded, np.int64),
+        standbys=tuple(
+            Standby(services[name], tuple(map(scenario.zones.index, service.standby.zones)), service.standby.promotion)
+            for name, service in scenario.services.items()
+            if service.standby is not None
+        ),
     )
 
 
 def _is_rich(scenario: Scenario) -> bool:
     """Whether something is used that only the full kernel has."""
     instances = [service.instance(zone) for service in scenario.services.values() for zone in scenario.zones]
-    return any(population.priority for population in scenario.traffic.values()) or any(map(_has_traits, instances))
+    return (
+        any(population.priority or population.users is not None for population in scenario.traffic.values())
+        or any(map(_has_traits, instances))
+        or any(fault.kind in _RICH_FAULTS for fault in scenario.faults)
+    )
+
+
+def changed_rows(before: Scenario, after: Scenario) -> tuple[dict[int, Row], dict[int, Row]]:
+    """By number, the fields of hops and of instances that differ and may change while a plan runs (D57)."""
+    old, new = lower(before, 0), lower(after, 0)
+    found: list[dict[int, Row]] = []
+    for rows, others, names in (
+        (old.hops, new.hops, HOP_CHANGEABLE),
+        (old.instances, new.instances, INSTANCE_CHANGEABLE),
+    ):
+        pairs = enumerate(zip(rows, others, strict=True))
+        differing = {i: {name: y[name].item() for name in names if y[name] != x[name]} for i, (x, y) in pairs}
+        found.append({number: fields for number, fields in differing.items() if fields})
+    return found[0], found[1]
 
 
 def instance_numbers(scenario: Scenario) -> dict[tuple[str, str], range]:
@@ -226,6 +261,13 @@ def _places(population: Population, zones: tuple[str, ...]) -> list[Row]:
         return [{"place": len(zones), "upto": 1 << 32}]
     shares = [(place, population.from_[zone]) for place, zone in enumerate(zones) if population.from_.get(zone)]
     return [{"place": place, "upto": upto} for place, upto in cumulated(shares)]
+
+
+def _users(population: Population) -> Row:
+    if population.users is None:
+        return {"users": 0, "think": 0, "think_ns": 0}
+    kind = users.EXPONENTIAL if population.users.distribution == "exponential" else users.CONSTANT
+    return {"users": population.users.count, "think": kind, "think_ns": population.users.think}
 
 
 def _segments(profile: Sequence[RatePoint]) -> list[Row]:

@@ -11,9 +11,10 @@ from azsim.base.units import format_duration, format_share
 from azsim.policy import cpu
 from azsim.scenario import Scenario
 from azsim.scenario import faults as written
-from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever, crashed, cut, dead, paused
-from azsim.simulation.lower import instance_numbers
+from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever, Stage, crashed, cut, dead, paused
+from azsim.simulation.lower import changed_rows, instance_numbers
 
+_LEAK_STEPS = 100
 _COMPETITIONS = {"shared": cpu.SHARED, "own-group": cpu.OWN_GROUP, "strict": cpu.STRICT}
 _ZONE_LOST = {
     "power": "power lost",
@@ -54,51 +55,129 @@ def _times(fault: written.Fault, once: Fault) -> Iterable[Fault]:
 
 
 def _fault(fault: written.Fault, scenario: Scenario, numbers: dict[tuple[str, str], range]) -> Fault:
-    spec = fault.spec
+    spec, zones = fault.spec, scenario.zones
     ended = ""
     effects: list[Effect] = []
     instances: list[int] = []
-    if isinstance(spec, written.ZoneLoss):
-        if spec.mode != "control":
-            instances = [i for (_, zone), block in numbers.items() if zone == spec.zone for i in block]
-        effects = _zone_loss(spec, scenario, instances)
-        what = f"zone {spec.zone} {spec.mode}"
-        started, ended = f"zone {spec.zone} {_ZONE_LOST[spec.mode]}", f"zone {spec.zone} {_ZONE_BACK[spec.mode]}"
-    elif isinstance(spec, written.Partition):
-        places = sorted(scenario.zones.index(zone) for zone in spec.between)
-        effects = [cut(place, other) for place, other in combinations(places, 2)]
-        what = f"partition between {' and '.join(spec.between)}"
-        started, ended = what, f"zones {' and '.join(spec.between)} reach each other again"
-    elif isinstance(spec, written.CutOff):
-        instances = [i for (_, zone), block in numbers.items() if zone == spec.zone for i in block]
-        effects = [cut(scenario.zones.index(spec.zone), len(scenario.zones))]
-        what = started = f"zone {spec.zone} cut off from outside"
-        ended = f"zone {spec.zone} reachable from outside again"
-    elif isinstance(spec, written.TrafficSpike):
-        effects = [Effect(Lever.RATE, list(scenario.traffic).index(spec.population), spec.factor)]
-        started = what = f"traffic of {spec.population} x{spec.factor:g}"
-    else:
-        title, effect = _on_instance(spec, scenario)
-        for zone in scenario.zones if spec.zone is None else [spec.zone]:
-            for i in numbers[spec.service, zone]:
-                if isinstance(spec.hosts, str) or len(instances) < spec.hosts:
-                    instances.append(i)
-                    effects.append(effect(i, zone))
-        started = what = f"{title} {_where(spec, len(instances))}"
+    stages: tuple[Stage, ...] = ()
+    cycle_ns = 0
+    match spec:
+        case written.ZoneLoss():
+            if spec.mode != "control":
+                instances = _in_zone(spec.zone, numbers)
+            effects = _zone_loss(spec, scenario, instances)
+            what = f"zone {spec.zone} {spec.mode}"
+            started, ended = f"zone {spec.zone} {_ZONE_LOST[spec.mode]}", f"zone {spec.zone} {_ZONE_BACK[spec.mode]}"
+        case written.Partition():
+            places = sorted(zones.index(zone) for zone in spec.between)
+            effects = [cut(place, other) for place, other in combinations(places, 2)]
+            started = what = f"partition between {' and '.join(spec.between)}"
+            ended = f"zones {' and '.join(spec.between)} reach each other again"
+        case written.CutOff():
+            instances = _in_zone(spec.zone, numbers)
+            effects = [cut(zones.index(spec.zone), len(zones))]
+            started = what = f"zone {spec.zone} cut off from outside"
+            ended = f"zone {spec.zone} reachable from outside again"
+        case written.TrafficSpike():
+            effects = [Effect(Lever.RATE, list(scenario.traffic).index(spec.population), spec.factor)]
+            started = what = f"traffic of {spec.population} x{spec.factor:g}"
+        case written.Change():
+            effects = _change(scenario, scenario.changed_by(fault))
+            paths = ", ".join(spec.set)
+            started, ended = f"config change: {paths}", f"config changed back: {paths}"
+            what = f"change of {paths}"
+        case written.PacketLoss():
+            instances, effects = _packet_loss(spec, zones, numbers)
+            place = "" if spec.zone is None else f" in zone {spec.zone}"
+            started = what = (
+                f"packet loss {format_share(spec.share)}" + (f" of {spec.service}" * bool(spec.service)) + place
+            )
+        case _:
+            title, effect = _on_instance(spec, scenario)
+            struck = _struck(spec, zones, numbers)
+            effects = [made for instance, zone in struck for made in effect(instance, zone)]
+            instances = [] if isinstance(spec, written.ScalingEvent) else [instance for instance, _ in struck]
+            started = what = f"{title} {_where(spec, len(struck))}"
+            if isinstance(spec, written.MemoryLeak):
+                stages, cycle_ns = _leak(spec, instances), spec.grows + spec.restart
+            if isinstance(spec, written.BadDeploy):
+                ended = f"{what} rolled back"
+    start_ns, end_ns = fault.times[0]
     return Fault(
         id=fault.id,
         kind=fault.kind,
         what=what,
         started=started,
         ended=ended or f"{what} ended",
-        start_ns=fault.at,
-        end_ns=None if fault.for_ is None else fault.at + fault.for_,
+        start_ns=start_ns,
+        end_ns=end_ns,
         effects=tuple(effects),
         instances=tuple(instances),
+        stages=stages,
+        cycle_ns=cycle_ns,
     )
 
 
-def _where(spec: written.OnService, count: int) -> str:
+def _change(scenario: Scenario, changed: Scenario) -> list[Effect]:
+    """What is different in the tables of the two (D57)."""
+    hops, instances = changed_rows(scenario, changed)
+    effects = [Effect(Lever.HOP, number, changes) for number, changes in hops.items()]
+    effects += [Effect(Lever.INSTANCE, number, changes) for number, changes in instances.items()]
+    for number, (old_traffic, new_traffic) in enumerate(
+        zip(scenario.traffic.values(), changed.traffic.values(), strict=True)
+    ):
+        if old_traffic.has_rate and new_traffic.peak_rate != old_traffic.peak_rate:
+            effects.append(Effect(Lever.RATE, number, new_traffic.peak_rate / old_traffic.peak_rate))
+    return effects
+
+
+def _in_zone(zone: str, numbers: dict[tuple[str, str], range]) -> list[int]:
+    return [i for (_, place), block in numbers.items() if place == zone for i in block]
+
+
+def _struck(
+    spec: written.OnHosts, zones: tuple[str, ...], numbers: dict[tuple[str, str], range]
+) -> list[tuple[int, str]]:
+    """The instances that a fault strikes, with their zones, ascending."""
+    zones = zones if spec.zone is None else (spec.zone,)
+    found = [(i, zone) for zone in zones for i in numbers[spec.service, zone]]
+    if isinstance(spec, written.BadDeploy):
+        # The first of each zone, then the second of each, and so on.
+        in_turn = sorted(found, key=lambda one: (one[0] - numbers[spec.service, one[1]].start, one[0]))
+        return sorted(in_turn[: math.ceil(spec.share * len(found) - 1e-9)])
+    return found if isinstance(spec.hosts, str) else found[: spec.hosts]
+
+
+def _packet_loss(
+    spec: written.PacketLoss, zones: tuple[str, ...], numbers: dict[tuple[str, str], range]
+) -> tuple[list[int], list[Effect]]:
+    """The instances concerned and what is lost: of a service's instances, of a zone's links, or of all links (D50)."""
+    if spec.service is not None:
+        places = zones if spec.zone is None else (spec.zone,)
+        instances = [i for zone in places for i in numbers[spec.service, zone]]
+        return instances, [Effect(Lever.INSTANCE_LOSS, i, spec.share) for i in instances]
+    outside = len(zones)
+    if spec.zone is not None:
+        zone = zones.index(spec.zone)
+        links = [(min(zone, place), max(zone, place)) for place in range(outside + 1) if place != zone]
+        return _in_zone(spec.zone, numbers), [Effect(Lever.LOSS, link, spec.share) for link in links]
+    links = [(place, other) for place in range(outside) for other in range(place, outside + 1)]
+    return [i for block in numbers.values() for i in block], [Effect(Lever.LOSS, link, spec.share) for link in links]
+
+
+def _leak(spec: written.MemoryLeak, instances: list[int]) -> tuple[Stage, ...]:
+    """The straight line from 1 to the slowdown, read at a hundred instants, and the crash at its end (D53)."""
+    grown = [
+        Stage(
+            spec.grows * step // _LEAK_STEPS,
+            tuple(Effect(Lever.WORK, i, 1.0 + (spec.slowdown - 1.0) * step / _LEAK_STEPS) for i in instances),
+        )
+        for step in range(1, _LEAK_STEPS)
+    ]
+    return (*grown, Stage(spec.grows, tuple(crashed(i) for i in instances)))
+
+
+def _where(spec: written.OnHosts, count: int) -> str:
     zone = f" in zone {spec.zone}" if spec.zone is not None else ""
     return f"{spec.service}{zone} ({count} host{'' if count == 1 else 's'})"
 
@@ -120,27 +199,38 @@ def _zone_loss(spec: written.ZoneLoss, scenario: Scenario, instances: list[int])
     return effects
 
 
-def _on_instance(
-    spec: written.CpuStress | written.Crash | written.Pause | written.Latency | written.ErrorRate, scenario: Scenario
-) -> tuple[str, Callable[[int, str], Effect]]:
-    """A fault in words, and what it does to an instance, given its number and its zone."""
+def _on_instance(spec: written.OnHosts, scenario: Scenario) -> tuple[str, Callable[[int, str], list[Effect]]]:
+    """A fault in words, and what it does at its start to an instance, given its number and its zone."""
     match spec:
         case written.CpuStress():
             service = scenario.services[spec.service]
 
-            def stress(instance: int, zone: str) -> Effect:
+            def stress(instance: int, zone: str) -> list[Effect]:
                 # One stressor per core unless said, as stress tools do; each wants `load` of a core (I3).
                 threads = float(spec.threads or math.ceil(service.instance(zone).cores))
-                return Effect(Lever.STRESS, instance, (threads, threads * spec.load, _COMPETITIONS[spec.competition]))
+                value = (threads, threads * spec.load, _COMPETITIONS[spec.competition])
+                return [Effect(Lever.STRESS, instance, value)]
 
             return f"cpu stress {format_share(spec.load)} on", stress
         case written.Crash():
-            return "crash of", lambda instance, _: crashed(instance)
+            return "crash of", lambda instance, _: [crashed(instance)]
         case written.Pause():
-            return "pause of", lambda instance, _: paused(instance, spec.backlog)
+            return "pause of", lambda instance, _: [paused(instance, spec.backlog)]
         case written.Latency():
             title = f"latency +{format_duration(spec.add)} to"
-            return title, lambda instance, _: Effect(Lever.LATENCY, instance, spec.add)
+            return title, lambda instance, _: [Effect(Lever.LATENCY, instance, spec.add)]
         case written.ErrorRate():
             title = f"errors {format_share(spec.share)} from"
-            return title, lambda instance, _: Effect(Lever.ERROR_SHARE, instance, spec.share)
+            return title, lambda instance, _: [Effect(Lever.ERROR_SHARE, instance, spec.share)]
+        case written.Malformed():
+            title = f"malformed answers {format_share(spec.share)} from"
+            return title, lambda instance, _: [Effect(Lever.MALFORMED, instance, spec.share)]
+        case written.SlowDependency():
+            return f"work x{spec.factor:g} on", lambda instance, _: [Effect(Lever.WORK, instance, spec.factor)]
+        case written.MemoryLeak():
+            return "memory leak on", lambda instance, _: [Effect(Lever.WORK, instance, 1.0)]
+        case written.ScalingEvent():
+            return "scale-in of", lambda instance, _: [Effect(Lever.MEMBER, instance, False)]
+        case written.BadDeploy():
+            deploy = [(Lever.ERROR_SHARE, spec.error_share), (Lever.WORK, spec.slowdown)]
+            return "bad deploy on", lambda instance, _: [Effect(lever, instance, value) for lever, value in deploy]

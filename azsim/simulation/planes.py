@@ -62,7 +62,7 @@ class Pass:
         self.view_changes: list[tuple[int, int, bool]] = []
         self._plane = plane
         self.env = env = Environment(plane, in_chunks(plane, plane.plan.key) if paranoid else None)
-        control = ControlPlane(plane.plan, env, self._set_view)
+        control = ControlPlane(plane.plan, env, self._set_view, plane.set_member)
         self.faults = Faults(env, plane, course.faults, control.set_zone)
         self.abort = Abort(env, plane, self.faults, course.abort)
         env.listen(control.notice)

@@ -261,7 +261,7 @@ def _services(
 def _populations(draw: Any, target: ServiceSpec, zones: list[str], rich: bool) -> PopulationSpec:
     places = {"outside": 1.0} if draw(st.booleans()) else {"outside": 0.5} | dict.fromkeys(zones, 0.25)
     rate = draw(st.sampled_from([20.0, 100.0, 400.0]))
-    profile = draw(st.sampled_from(["flat", "steps", "ramp", "instants"]))
+    profile = draw(st.sampled_from(["flat", "steps", "ramp", "instants", "trace", *(["users"] if rich else [])]))
     _note(f"profile {profile}", True)
     _note("callers in zones", len(places) > 1)
     given: dict[str, Any] = {"rate_per_s": rate}
@@ -269,6 +269,10 @@ def _populations(draw: Any, target: ServiceSpec, zones: list[str], rich: bool) -
         given = {"segments": [(0, rate, 0.0), (50 * MS, rate * 3, 0.0), (120 * MS, 0.0, 0.0), (200 * MS, rate, 0.0)]}
     elif profile == "ramp":
         given = {"segments": [(0, rate, 0.0), (40 * MS, rate, rate * 10), (140 * MS, rate * 2, -rate * 4)]}
+    elif profile == "trace":
+        given = {"recorded_ns": sorted(draw(st.lists(_grid(0, 200), min_size=1, max_size=30)))}
+    elif profile == "users":
+        given = {"users": (draw(st.integers(1, 12)), draw(st.integers(0, 1)), draw(_grid(0.5, 40)))}
     elif profile == "instants":
         given = {"arrivals_ns": sorted(draw(st.lists(_grid(0.5, 200), min_size=1, max_size=30)))}
     if rich:
@@ -312,10 +316,30 @@ def worlds(draw: Any, full: bool = True) -> World:
         cross_zone_ns=draw(st.sampled_from([0, MS // 2, MS])),
         work_table=table,
         shared_cpu=full,
+        rich=rich,
     )
     actions = draw(st.lists(_actions(plan, full), max_size=8))
     cuts = draw(st.sets(_grid(1, END_NS // MS), max_size=5))
     return World(plan, tuple(sorted(actions, key=lambda action: action.at_ns)), tuple(sorted(cuts)))
+
+
+@st.composite
+def _changes(draw: Any) -> dict[str, Any]:
+    """Fields of a hop that change."""
+    values: dict[str, st.SearchStrategy[Any]] = {
+        "attempts": st.integers(1, 4),
+        "timeout_ns": _grid(1, 60),
+        "connect_timeout_ns": _grid(0.5, 20),
+        "deadline_ns": _grid(10, 150),
+        "retry_on": st.sampled_from([0, 1 << Outcome.TIMEOUT, 127]),
+        "backoff_base_ns": _grid(0.5, 20),
+        "cancel": st.integers(0, 1),
+        "budget_capacity": st.sampled_from([0, 2000, 30_000]),
+        "budget_cost": st.sampled_from([0, 700]),
+        "budget_deposit_after_retry": st.sampled_from([-1, 300]),
+    }
+    names = draw(st.sets(st.sampled_from(sorted(values)), max_size=3))
+    return {name: draw(values[name]) for name in sorted(names)}
 
 
 @st.composite
@@ -336,7 +360,22 @@ def _actions(draw: Any, plan: Plan, full: bool) -> Action:
             draw(st.booleans()),
         ),
         "reset": lambda: (),
+        "set_hop": lambda: (draw(st.integers(0, len(plan.hops) - 1)), draw(_changes())),
+        "set_instance": lambda: (
+            instance,
+            draw(st.sampled_from([{}, {"queue": 0}, {"queue": 3, "drop_expired": 1}, {"queue": INFINITE}])),
+        ),
+        "set_member": lambda: (instance, draw(st.booleans())),
     }
+    if plan.rich:
+        share = st.sampled_from([0.0, 0.2, 1.0])
+        pair = st.tuples(st.integers(0, places - 1), st.integers(0, places - 1))
+        methods |= {
+            "set_loss": lambda: (*draw(pair), draw(share)),
+            "set_instance_loss": lambda: (instance, draw(share)),
+            "set_malformed_share": lambda: (instance, draw(share)),
+            "set_work_factor": lambda: (instance, draw(st.sampled_from([0.3, 1.0, 2.5]))),
+        }
     if full:
         methods["set_stress"] = lambda: (
             instance,

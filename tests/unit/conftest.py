@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -87,6 +87,27 @@ class FakePlane:
 
     def set_error_share(self, instance: int, share: float) -> None:
         self._told("error share", instance, share, 0.0)
+
+    def set_loss(self, place_a: int, place_b: int, share: float) -> None:
+        self._told("loss", (place_a, place_b), share, 0.0)
+
+    def set_instance_loss(self, instance: int, share: float) -> None:
+        self._told("instance loss", instance, share, 0.0)
+
+    def set_malformed_share(self, instance: int, share: float) -> None:
+        self._told("malformed", instance, share, 0.0)
+
+    def set_work_factor(self, instance: int, factor: float) -> None:
+        self._told("work factor", instance, factor, 1.0)
+
+    def set_member(self, instance: int, member: bool) -> None:
+        self._told("member", instance, member, True)
+
+    def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
+        self._told("hop", hop, changes, {})
+
+    def set_instance(self, instance: int, changes: Mapping[str, float]) -> None:
+        self._told("instance", instance, changes, {})
 
     def set_rate_factor(self, population: int, factor: float) -> None:
         self._told("rate factor", population, factor, 1.0)

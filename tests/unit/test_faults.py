@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -14,7 +15,7 @@ from azsim.dataplane.codes import InstanceState
 from azsim.policy import cpu
 from azsim.scenario import Scenario
 from azsim.simulation.abort import Abort
-from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever
+from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever, Stage
 from azsim.simulation.environment import Environment, Rank
 from azsim.simulation.faults import Faults
 from azsim.simulation.lower_faults import lower_abort, lower_faults
@@ -38,6 +39,21 @@ VALUES: dict[Lever, st.SearchStrategy[Any]] = {
     Lever.ERROR_SHARE: st.floats(0.01, 1.0),
     Lever.RATE: st.floats(0.0, 10.0),
     Lever.CONTROL: st.just(True),
+    Lever.LOSS: st.floats(0.01, 1.0),
+    Lever.INSTANCE_LOSS: st.floats(0.01, 1.0),
+    Lever.MALFORMED: st.floats(0.01, 1.0),
+    Lever.WORK: st.floats(0.1, 10.0),
+    Lever.MEMBER: st.just(False),
+    Lever.HOP: st.dictionaries(st.sampled_from(["attempts", "cancel"]), st.integers(0, 1), min_size=1),
+    Lever.INSTANCE: st.dictionaries(st.sampled_from(["queue", "drop_expired"]), st.integers(0, 1), min_size=1),
+}
+
+
+SHARES = {
+    Lever.ERROR_SHARE: "error share",
+    Lever.LOSS: "loss",
+    Lever.INSTANCE_LOSS: "instance loss",
+    Lever.MALFORMED: "malformed",
 }
 
 
@@ -45,7 +61,7 @@ VALUES: dict[Lever, st.SearchStrategy[Any]] = {
 def effects(draw: st.DrawFn) -> Effect:
     lever = draw(st.sampled_from(Lever))
     target: Any = draw(st.integers(0, 1))
-    if lever == Lever.LINK:
+    if lever in (Lever.LINK, Lever.LOSS):
         target = draw(st.sampled_from([(0, 1), (0, 2), (1, 2)]))
     return Effect(lever, target, draw(VALUES[lever]))
 
@@ -80,12 +96,16 @@ def expected(faults: list[Fault], t_ns: int) -> dict[tuple[str, Any], Any]:
             state["link", target] = True
         elif lever == Lever.LATENCY:
             state["latency", target] = sum(values)
-        elif lever == Lever.ERROR_SHARE:
-            state["error share", target] = 1 - math.prod(1 - p for p in values)
+        elif lever in SHARES:
+            state[SHARES[lever], target] = 1 - math.prod(1 - p for p in values)
+        elif lever in (Lever.HOP, Lever.INSTANCE):
+            state[lever.name.lower(), target] = {name: value for one in values for name, value in one.items()}
+        elif lever == Lever.MEMBER:
+            state["member", target] = False
         elif lever == Lever.CONTROL:
             state["control", target] = True
         elif math.prod(values) != 1.0:
-            state["rate factor", target] = math.prod(values)
+            state["rate factor" if lever == Lever.RATE else "work factor", target] = math.prod(values)
     return state
 
 
@@ -111,7 +131,9 @@ def test_overlapping_faults_compose_and_end_exactly(make_plane: Any, faults: lis
         for lever, value in rule.items():
             name = lever[0]
             assert (told[lever][0] if name == "state" else told[lever]) == (
-                pytest.approx(value, rel=1e-12) if name in ("stress", "error share", "rate factor") else value
+                value
+                if name in ("state", "link", "latency", "control", "member", "hop", "instance")
+                else pytest.approx(value, rel=1e-12)
             )
         assert up[t_ns] == 4 - sum(lever[0] == "state" for lever in rule)
     # Exactly as at the beginning, to the last bit: the fake keeps only what differs from it.
@@ -390,6 +412,106 @@ def test_a_lost_zone_takes_the_controllers_that_live_in_it() -> None:
     assert (control.started, control.ended) == ("zone b loses its control plane", "zone b has its control plane back")
     assert power.effects[0] == halted
     assert {effect.lever for effect in elsewhere.effects} == {Lever.STATE}
+
+
+def test_packets_get_lost_on_all_links_on_a_zones_or_at_instances() -> None:
+    everywhere, zone, service, both = lowered(
+        {"at": "5min", "packet_loss": {"share": "1%"}},
+        {"at": "5min", "packet_loss": {"share": "2%", "zone": "b"}},
+        {"at": "5min", "packet_loss": {"share": "3%", "service": "store"}},
+        {"at": "5min", "packet_loss": {"share": "4%", "service": "front", "zone": "c"}},
+    )
+    links = [(0, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (2, 2), (2, 3)]
+    assert everywhere.effects == tuple(Effect(Lever.LOSS, link, 0.01) for link in links)
+    assert zone.effects == tuple(Effect(Lever.LOSS, link, 0.02) for link in ((0, 1), (1, 2), (1, 3)))
+    assert zone.instances == (2, 3, 7)
+    assert service.effects == tuple(Effect(Lever.INSTANCE_LOSS, i, 0.03) for i in (6, 7, 8))
+    assert both.effects == tuple(Effect(Lever.INSTANCE_LOSS, i, 0.04) for i in (4, 5))
+    assert both.what == "packet loss 4% of front in zone c"
+
+
+def test_malformed_slow_and_taken_out_act_on_instances() -> None:
+    malformed, slow, out = lowered(
+        {"at": "5min", "malformed": {"service": "front", "zone": "b", "share": "5%"}},
+        {"at": "5min", "slow_dependency": {"service": "store", "hosts": 2, "factor": 2.5}},
+        {"at": "5min", "scaling_event": {"service": "front", "hosts": 3}},
+    )
+    assert malformed.effects == tuple(Effect(Lever.MALFORMED, i, 0.05) for i in (2, 3))
+    assert slow.effects == tuple(Effect(Lever.WORK, i, 2.5) for i in (6, 7))
+    assert out.effects == tuple(Effect(Lever.MEMBER, i, False) for i in (0, 1, 2))
+    assert out.instances == ()  # no health check is to find out what is no fault
+
+
+def test_a_bad_deploy_takes_its_share_of_the_zones_in_turn_until_it_is_rolled_back() -> None:
+    canary, half, all_of_c = lowered(
+        {"at": "5min", "bad_deploy": {"service": "front", "error_share": "20%", "rollback_after": "1min"}},
+        {"at": "5min", "for": "2min", "bad_deploy": {"service": "front", "share": "60%", "slowdown": 2}},
+        {"at": "5min", "bad_deploy": {"service": "front", "share": "100%", "zone": "c", "slowdown": 2}},
+    )
+    assert canary.effects == (Effect(Lever.ERROR_SHARE, 0, 0.2), Effect(Lever.WORK, 0, 1.0))  # a tenth of 6: one
+    assert ((canary.end_ns or 0) - canary.start_ns, canary.ended) == (
+        60 * SECOND_NS,
+        "bad deploy on front (1 host) rolled back",
+    )
+    assert half.instances == (0, 1, 2, 4)  # 3.6 of 6 are 4: the first of each zone, then the second of a
+    assert ((half.end_ns or 0) - half.start_ns, all_of_c.end_ns) == (120 * SECOND_NS, None)
+    assert all_of_c.instances == (4, 5)
+
+
+def test_a_leak_slows_crashes_and_begins_anew() -> None:
+    (leak,) = lowered(
+        {
+            "at": "1min",
+            "memory_leak": {"service": "store", "hosts": 1, "slowdown": 5, "grows": "200s", "restart": "20s"},
+        }
+    )
+    assert leak.effects == (Effect(Lever.WORK, 6, 1.0),)
+    assert leak.cycle_ns == 220 * SECOND_NS
+    assert len(leak.stages) == 100
+    assert leak.stages[24] == Stage(50 * SECOND_NS, (Effect(Lever.WORK, 6, 2.0),))  # a quarter of the way
+    assert leak.stages[-1] == Stage(200 * SECOND_NS, (Effect(Lever.STATE, 6, (InstanceState.CRASHED, 0)),))
+
+
+def test_stages_take_each_others_place_and_come_again_until_the_fault_ends(make_plane: Any) -> None:
+    slow, slower, down = (
+        Effect(Lever.LATENCY, 0, 1),
+        Effect(Lever.LATENCY, 0, 2),
+        Effect(Lever.STATE, 0, (InstanceState.CRASHED, 0)),
+    )
+    staged = dataclasses.replace(fault(0, 10, 45, slow), stages=(Stage(5, (slower,)), Stage(12, (down,))), cycle_ns=20)
+    plane = make_plane()
+    env = Environment(plane)
+    Faults(env, plane, [staged, fault(1, 12, 14, Effect(Lever.LATENCY, 0, 10))])
+    env.run_to(END_NS)
+    up, crashed = (InstanceState.UP, 0), (InstanceState.CRASHED, 0)
+    assert [(t_ns, name, value) for t_ns, _, name, _, value in plane.calls] == [
+        (10, "latency", 1),
+        (12, "latency", 11),
+        (14, "latency", 1),
+        (15, "latency", 2),
+        (22, "latency", 0),
+        (22, "state", crashed),
+        (30, "state", up),
+        (30, "latency", 1),
+        (35, "latency", 2),
+        (42, "latency", 0),
+        (42, "state", crashed),
+        (45, "state", up),
+    ]
+    assert plane.state == {}
+    assert plane.rows_ns == [10, 12, 14, 45]  # stages are no edges
+
+
+def test_an_abort_ends_a_staged_fault_for_good(make_plane: Any) -> None:
+    staged = dataclasses.replace(
+        fault(0, 10, None, Effect(Lever.LATENCY, 0, 1)), stages=(Stage(5, (Effect(Lever.LATENCY, 0, 2),)),), cycle_ns=20
+    )
+    plane = make_plane()
+    env = Environment(plane)
+    schedule = Faults(env, plane, [staged])
+    env.call_at(17, (Rank.EXPERIMENTER, "abort", 0), schedule.abort)
+    env.run_to(END_NS)
+    assert [(t_ns, value) for t_ns, *_, value in plane.calls] == [(10, 1), (15, 2), (17, 0)]
 
 
 def test_abort_conditions_come_over_as_written() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from azsim.base.seeds import run_key
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import INFINITE, Outcome
 from azsim.dataplane.layout import Plan
-from azsim.policy import balancing, distributions, retry
+from azsim.policy import balancing, distributions, retry, users
 from azsim.policy.arrivals import UNITS_PER_REQUEST, integral
 from azsim.scenario import Scenario
 from azsim.simulation.lower import lower
@@ -382,3 +383,34 @@ def test_priorities_make_a_plan_rich() -> None:
     plan = lower(scenario_of(**{"traffic.spiders.priority": 2}), 1)
     assert plan.rich
     assert plan.populations["priority"].tolist() == [0, 2]
+
+
+def test_users_and_traces_are_lowered_without_a_rate() -> None:
+    scenario = Scenario.from_dict(
+        {
+            "azsim": 1,
+            "name": "shop",
+            "duration": "10s",
+            "zones": ["a", "b"],
+            "traffic": {
+                "clerks": {"to": "web", "users": {"count": 7, "think": "8s", "distribution": "constant"}},
+                "partners": {"to": "web", "rate": {"trace": "requests.csv"}},
+                "robots": {"to": "web", "rate": {"times": ["1s", "3s"]}},
+                "shoppers": {"to": "web", "rate": "10/s"},
+            },
+            "services": {"web": {"work": {"distribution": "constant", "mean": "20ms"}}},
+        },
+        folder=Path(__file__).parents[1] / "data",
+    )
+    plan = lower(scenario, 1)
+    assert plan.rich
+    assert plan.populations["users"].tolist() == [7, 0, 0, 0]
+    assert plan.populations["think_ns"].tolist() == [8_000_000_000, 0, 0, 0]
+    assert plan.populations["think"][0] == users.CONSTANT
+    assert plan.populations["recorded_first"].tolist() == [0, 0, 4, 6]
+    assert plan.populations["recorded_count"].tolist() == [0, 4, 2, 0]
+    assert plan.recorded.tolist() == [500_000_000, 750_000_000, 750_000_000, *(k * 10**9 for k in (2, 1, 3))]
+    assert [plan.segments[row["segments_first"]]["rate"] > 0 for row in plan.populations] == [False, False, False, True]
+    assert scenario.traffic["clerks"].profile[0].rate == pytest.approx(7 / 8)
+    assert scenario.traffic["partners"].profile[0].rate == pytest.approx(4 / 2)
+    assert not lower(scenario.with_({"traffic.clerks.users": "none", "traffic.clerks.rate": "1/s"}), 1).rich

@@ -96,6 +96,7 @@ def plan_of(*propagation_ns: int) -> Any:
     return SimpleNamespace(
         services=services,
         instances=instances,
+        standbys=(),
         service_names=tuple(names),
         instance_names=tuple(f"{name}-a-{k}" for name in names for k in (1, 2)),
     )

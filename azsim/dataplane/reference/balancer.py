@@ -26,6 +26,7 @@ class Balancer:
         self._targets = targets
         self.service = service
         self.in_view = dict.fromkeys(targets, True)
+        self.members = dict.fromkeys(targets, True)
         self.outstanding = dict.fromkeys(targets, 0)  # dispatches whose caller waits
         self._last_used: dict[int, int] = {}  # round-robin: zone or _ALL_ZONES -> target's id
         self._eligible: list[Host] = []
@@ -37,10 +38,20 @@ class Balancer:
         self.in_view[target] = healthy
         self._update_eligible()
 
+    def set_member(self, target: Host, member: bool) -> None:
+        """Take a target in, or out for good whatever its health (D52)."""
+        self.members[target] = member
+        self._update_eligible()
+
+    def counts(self, target: Host) -> bool:
+        """Whether a target is a member, and healthy in view."""
+        return self.members[target] and self.in_view[target]
+
     def _update_eligible(self) -> None:
-        healthy = [target for target in self._targets if self.in_view[target]]
-        ignores_health = fails_open(len(healthy), len(self._targets), self.service.fail_open_below)
-        self._eligible = list(self._targets) if ignores_health else healthy
+        members = [target for target in self._targets if self.members[target]]
+        healthy = [target for target in members if self.in_view[target]]
+        ignores_health = fails_open(len(healthy), len(members), self.service.fail_open_below)
+        self._eligible = members if ignores_health else healthy
         self._eligible_in = {}
         for target in self._eligible:
             self._eligible_in.setdefault(target.zone, []).append(target)

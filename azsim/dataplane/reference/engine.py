@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +29,7 @@ from azsim.dataplane.reference.hop import Hop
 from azsim.dataplane.reference.instance import Instance
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.network import Host, Network
-from azsim.dataplane.reference.population import Population
+from azsim.dataplane.reference.population import OpenLoop, Population, Recorded, Users
 from azsim.dataplane.reference.prober import Prober
 from azsim.dataplane.reference.program import Calls, Operation, Work, operation_of
 
@@ -38,6 +38,11 @@ def _rows(table: Records) -> list[Any]:
     """The rows of a table as plain objects with plain numbers."""
     names = table.dtype.names or ()
     return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in table.tolist()]
+
+
+def _changed(planned: Any, fields: tuple[str, ...], changes: Mapping[str, float]) -> dict[str, Any]:
+    """What these fields of a row are with the changes: the others as planned."""
+    return {field: changes.get(field, planned[field].item()) for field in fields}
 
 
 class Reference:
@@ -84,21 +89,19 @@ class Reference:
             instance.operations = operations
             instance.default = operations[service.operation] if service.operation >= 0 else self._plain(service)
         segments, places, mix = _rows(plan.segments), _rows(plan.places), _rows(plan.mix)
-        self._populations = [
-            Population(
-                number,
-                row.clients,
-                segments[row.segments_first : row.segments_first + row.segments_count],
-                places[row.places_first : row.places_first + row.places_count],
-                mix[row.mix_first : row.mix_first + row.mix_count],
-                row.mix_first,
-                plan.epoch,
-                self._hops[row.hop],
-                clock,
-                ledger,
-            )
-            for number, row in enumerate(populations)
-        ]
+        self._populations: list[Population] = []
+        for number, row in enumerate(populations):
+            own_places = places[row.places_first : row.places_first + row.places_count]
+            own_mix = mix[row.mix_first : row.mix_first + row.mix_count]
+            of_all = number, row, own_places, own_mix, plan.epoch, self._hops[row.hop], clock, ledger
+            if row.users:
+                self._populations.append(Users(*of_all))
+            elif row.recorded_count:
+                times_ns = plan.recorded[row.recorded_first : row.recorded_first + row.recorded_count].tolist()
+                self._populations.append(Recorded(times_ns, *of_all))
+            else:
+                own_segments = segments[row.segments_first : row.segments_first + row.segments_count]
+                self._populations.append(OpenLoop(own_segments, *of_all))
         self._probers = [
             Prober(plan.key, instance, services[instance.service], outside, clock, network, self._health_flipped)
             for instance in self._instances
@@ -179,6 +182,35 @@ class Reference:
         """The share of jobs that fail at their start (D9)."""
         self._instances[instance].error_share = share
 
+    def set_loss(self, place_a: int, place_b: int, share: float) -> None:
+        """The share of a link's packets that get lost (D50)."""
+        self._network.set_loss(place_a, place_b, share)
+
+    def set_instance_loss(self, instance: int, share: float) -> None:
+        """The share of packets to and from an instance that get lost (D50)."""
+        self._instances[instance].loss = share
+
+    def set_malformed_share(self, instance: int, share: float) -> None:
+        """The share of answers that are errors after all the work (D51)."""
+        self._instances[instance].malformed = share
+
+    def set_work_factor(self, instance: int, factor: float) -> None:
+        """Multiply the work of jobs that start (D51)."""
+        self._instances[instance].work_factor = factor
+
+    def set_member(self, instance: int, member: bool) -> None:
+        """Take an instance into its service's targets, or out of them (D52)."""
+        target = self._instances[instance]
+        self._balancers[target.service].set_member(target, member)
+
+    def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
+        """Change a hop's policy (D57)."""
+        self._hops[hop].change(_changed(self._plan.hops[hop], layout.HOP_CHANGEABLE, changes))
+
+    def set_instance(self, instance: int, changes: Mapping[str, float]) -> None:
+        """Change an instance's bounds (D57)."""
+        self._instances[instance].change(_changed(self._plan.instances[instance], layout.INSTANCE_CHANGEABLE, changes))
+
     def set_rate_factor(self, population: int, factor: float) -> None:
         """Multiply a population's rate (D31)."""
         self._populations[population].set_factor(factor)
@@ -225,7 +257,7 @@ class Reference:
             row[layout.QUEUED] += instance.waiting
             row[layout.IN_SERVICE] += instance.in_service
             row[layout.UP] += instance.state is InstanceState.UP
-            if self._balancers[instance.service].in_view[instance]:
+            if self._balancers[instance.service].counts(instance):
                 row[layout.IN_VIEW] += 1
                 row[layout.CAPACITY] += int(1000.0 * instance.full_cores)
         self._cuts.append(cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,13 @@ class Hop:
     def __post_init__(self) -> None:
         for client in range(self.clients):
             self.refill(client)
+
+    def change(self, fields: Mapping[str, Any]) -> None:
+        """Let its policy be another from now on; buckets hold no more than they now can (D57)."""
+        for field, value in fields.items():
+            setattr(self.row, field, value)
+        for client in range(self.clients):
+            self.deposit(client, 0)
 
     def deposit(self, client: int, amount: int) -> None:
         """Put tokens into a client's bucket, up to its capacity."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from azsim.base.seeds import ERROR, PATH, STEP, key_hash
+from azsim.base.seeds import ERROR, MALFORMED, PATH, STEP, key_hash
 from azsim.dataplane import layout
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.layout import Plan
@@ -22,6 +22,7 @@ from azsim.dataplane.reference.program import Calls, Fan, Operation, Work
 from azsim.dataplane.reference.queue import Codel, WaitingLine
 from azsim.policy.cpu import VIRTUAL_PER_NS, overload_slowdown
 from azsim.policy.distributions import sample_work, unit
+from azsim.policy.faults import slowed
 
 
 class Stage(Enum):
@@ -72,6 +73,9 @@ class Instance:
         self.client: int = number - service.instances_first  # its number as a client process of its own calls
         self.latency_ns = 0
         self.error_share = 0.0
+        self.loss = 0.0
+        self.malformed = 0.0
+        self.work_factor = 1.0
         self.state = InstanceState.UP
         self.outgoing: Sequence[Hop] = ()
         self.operations: Sequence[Operation] = ()
@@ -81,6 +85,7 @@ class Instance:
         self._plan = plan
         self._row = row
         self._trait = trait
+        self._most_places: int = row.queue  # that it has ever had
         self._probes_wait = bool(service.probe_queue)
         self._clock = clock
         self._network = network
@@ -122,7 +127,7 @@ class Instance:
             return f"{self.in_service} slots are taken, {len(stages)} jobs are there, {len(self._queue)} of them wait"
         if len(self._queue) != stages.count(Stage.WAITING):
             return f"{len(self._queue)} queue places are taken for {stages.count(Stage.WAITING)} jobs"
-        if self.in_service > self._row.slots or len(self._queue) > self._row.queue:
+        if self.in_service > self._row.slots or len(self._queue) > self._most_places:
             return f"{self.in_service} jobs in service and {len(self._queue)} waiting are too many"
         if self._queue and self.in_service < self._row.slots:
             return "jobs wait beside a free slot"
@@ -222,7 +227,7 @@ class Instance:
         request, path, tag = job.dispatch.key
         if job.steps_taken > 0:
             path = key_hash(self._plan.key, request, path, tag * 64 + job.steps_taken, STEP)
-        return sample_work(
+        work_ns = sample_work(
             row.work,
             row.work_a,
             row.work_b,
@@ -234,6 +239,7 @@ class Instance:
             path,
             tag,
         )
+        return slowed(work_ns, self.work_factor)
 
     def _completed(self, key: Key, cpu: int) -> None:
         """A job's work is done: its next step comes (D10)."""
@@ -307,7 +313,15 @@ class Instance:
         else:
             self._end(job, outcome)  # D15
 
+    def _malformed(self, job: Job) -> bool:
+        """Whether the answer to a job is an error though all was done for it (D51)."""
+        if self.malformed <= 0.0 or job.dispatch.is_probe:
+            return False
+        return unit(key_hash(self._plan.key, *job.dispatch.key, MALFORMED)) < self.malformed
+
     def _end(self, job: Job, outcome: Outcome) -> None:
+        if outcome is Outcome.OK and self._malformed(job):
+            outcome = Outcome.ERROR
         del self._jobs[job.dispatch.key]
         self._free_slot(job if outcome is Outcome.OK else None)
         self._network.answer(job.dispatch, outcome, job.cpu)
@@ -355,6 +369,12 @@ class Instance:
             for call in job.fan.calls:
                 call.give_up()
             job.fan = None
+
+    def change(self, fields: Mapping[str, Any]) -> None:
+        """Let its bounds be others from now on; who waits already keeps the place (D57)."""
+        for field, value in fields.items():
+            setattr(self._row, field, value)
+        self._most_places = max(self._most_places, self._row.queue)
 
     def set_state(self, state: InstanceState, backlog_places: int) -> None:
         """Become up, paused, crashed or dead (D17)."""

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from azsim.base.seeds import LOSS_BACK, LOSS_CANCEL, LOSS_THERE, key_hash
 from azsim.dataplane.codes import INFINITE, Kind, Outcome
 from azsim.dataplane.layout import Plan
 from azsim.dataplane.reference.clock import Clock, Key
 from azsim.dataplane.reference.ledger import Ledger
+from azsim.policy.distributions import unit
+from azsim.policy.faults import either
 
 Action = Callable[[], None]  # what happens at an event
 
@@ -38,6 +41,7 @@ class Host(Protocol):
     service: int
     zone: int
     latency_ns: int
+    loss: float
 
     @property
     def paused(self) -> bool:
@@ -78,16 +82,29 @@ class Network:
         self._delay_ns: list[list[int]] = plan.delay_ns.tolist()
         places = len(plan.zones) + 1
         self._cut = [[False] * places for _ in range(places)]
+        self._loss = [[0.0] * places for _ in range(places)]
+        self._run_key = plan.key
 
     def set_link(self, place_a: int, place_b: int, cut: bool) -> None:
         """Cut or mend a link, both ways."""
         self._cut[place_a][place_b] = self._cut[place_b][place_a] = cut
 
+    def set_loss(self, place_a: int, place_b: int, share: float) -> None:
+        """The share of a link's packets that get lost, both ways."""
+        self._loss[place_a][place_b] = self._loss[place_b][place_a] = share
+
+    def _loses(self, dispatch: Dispatch, purpose: int) -> bool:
+        """Whether a packet of a dispatch gets lost; drawn at its send (D50)."""
+        target = dispatch.target
+        share = either(self._loss[dispatch.place][target.zone], target.loss)
+        return share > 0.0 and unit(key_hash(self._run_key, *dispatch.key, purpose)) < share
+
     def send(self, dispatch: Dispatch, connect_timeout_ns: int) -> None:
         """Put a dispatch on its way (D5)."""
         target = dispatch.target
         dispatch.delay_ns = self._delay_ns[dispatch.place][target.zone] + target.latency_ns
-        if self._cut[dispatch.place][target.zone] or dispatch.delay_ns > connect_timeout_ns:
+        cut = self._cut[dispatch.place][target.zone]
+        if cut or dispatch.delay_ns > connect_timeout_ns or self._loses(dispatch, LOSS_THERE):
             dispatch.sender.lost(dispatch)
             return
         arrival_ns = self._clock.now_ns + dispatch.delay_ns
@@ -100,11 +117,11 @@ class Network:
     def answer(self, dispatch: Dispatch, outcome: Outcome, cpu: int = 0) -> None:
         """Send the answer to a dispatch (D11); `cpu`: what its job has used."""
         service, zone = dispatch.target.service, dispatch.target.zone
-        cut = self._cut[zone][dispatch.place]
-        if cut or outcome is not Outcome.OK:
+        lost = self._cut[zone][dispatch.place] or self._loses(dispatch, LOSS_BACK)
+        if lost or outcome is not Outcome.OK:
             self._ledger.settle(service, cpu, useful=False)  # D24
             cpu = 0
-        if not cut:
+        if not lost:
             arrival_ns = self._clock.now_ns + self._delay_ns[zone][dispatch.place]
             self._clock.at(
                 arrival_ns, Kind.RESPONSE, dispatch.key, lambda: self._answer_arrives(dispatch, outcome, cpu)
@@ -122,7 +139,7 @@ class Network:
 
     def cancel(self, dispatch: Dispatch) -> None:
         """Send a cancel after a dispatch, as long under way as that was (D13)."""
-        if not self._cut[dispatch.place][dispatch.target.zone]:
+        if not self._cut[dispatch.place][dispatch.target.zone] and not self._loses(dispatch, LOSS_CANCEL):
             arrival_ns = self._clock.now_ns + dispatch.delay_ns
             self._clock.at(arrival_ns, Kind.CANCEL, dispatch.key, lambda: self._cancel_arrives(dispatch))
 

@@ -1,0 +1,55 @@
+"""The examples on the pages about faults, traffic and standbys are scenarios."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from azsim.scenario import Scenario
+from azsim.scenario.faults import KINDS
+from azsim.simulation.run import simulate
+
+ROOT = Path(__file__).parents[2]
+WORK = {"distribution": "constant", "mean": "1ms"}
+BASE: dict[str, Any] = {
+    "azsim": 1,
+    "name": "page",
+    "duration": "20min",
+    "zones": ["a", "b", "c"],
+    "traffic": {"shoppers": {"to": "web", "rate": "1/s", "timeout": "1s", "retry": {"attempts": 3}}},
+    "services": {"web": {"instances_per_zone": 3, "work": WORK}},
+}
+
+
+def examples(page: str) -> list[dict[str, Any]]:
+    text = (ROOT / "docs" / "features" / page).read_text(encoding="utf-8")
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+def test_every_kind_of_fault_on_the_page_is_taken_and_none_of_these_is_missing() -> None:
+    (example,) = examples("faults.md")
+    scenario = Scenario.from_dict({**BASE, **example})
+    others = {"cpu_stress", "traffic_spike", "pause", "latency"}  # in the scenario reference
+    assert {fault.kind for fault in scenario.faults} >= set(KINDS) - others
+
+
+def test_each_kind_of_traffic_on_the_page_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "requests.csv").write_text("at\n10ms\n12ms\n", encoding="utf-8")
+    (example,) = examples("traffic.md")
+    scenario = Scenario.from_dict({**BASE, **example}, folder=tmp_path)
+    assert scenario.traffic["partners"].recorded == (10_000_000, 12_000_000)
+
+
+@pytest.mark.parametrize("zone", ["a", "b"])
+def test_the_standby_on_the_page_runs(zone: str) -> None:
+    (example,) = examples("standby.md")
+    traffic = {"apps": {"to": "db", "rate": "2/s", "timeout": "1s"}}
+    faults = [{"at": "10s", "zone_loss": {"zone": zone}}]
+    changes = {"traffic": traffic, "faults": faults, "duration": "60s", "zones": ["a", "b"]}
+    trace = simulate(Scenario.from_dict({**BASE, **example, **changes}), engine="reference")
+    promoted = [event.what for event in trace.events if event.source == "standby.db"]
+    assert promoted == (["zone a is lost: zone b is being promoted", "zone b has taken over"] if zone == "a" else [])
