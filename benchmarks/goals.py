@@ -37,4 +37,7 @@ GOALS = {
     # What a person waits for.
     "million.wall_s": Goal(high=5.0),
     "help.wall_s": Goal(high=0.3),
+    # What fits on a small machine.
+    "million.memory_mb": Goal(high=400),
+    "orphans.memory_mb": Goal(high=600),
 }

@@ -111,6 +111,7 @@ def measure_commands(repetitions: int) -> Figures:
         commands = {
             "help": tools.azsim_command("--help"),
             "million": tools.azsim_command("run", str(tools.FOLDER / "million.yaml"), "--out", folder),
+            "orphans": tools.azsim_command("run", str(tools.FOLDER / "orphans.yaml"), "--no-replays", "--out", folder),
         }
         for name, command in commands.items():
             tools.time_command(command)
