@@ -120,6 +120,10 @@ TRAIT_DEFAULTS: Fields = {
     "limit_window": 600.0,
     "token_interval": 0,
     "token_burst": 1,
+    "boot_ns": 0,
+    "warm_slowdown": 1.0,
+    "warm_ns": 0,
+    "warm_requests": 0,
 }
 
 

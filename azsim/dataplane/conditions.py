@@ -44,6 +44,7 @@ from azsim.dataplane.state import (
     programs_of,
     services_of,
     tokens_of,
+    traits_of,
     zone_rows_of,
 )
 from azsim.dataplane.timeouts import drop_timer, find_first_timeout
@@ -167,6 +168,9 @@ def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, ca
         _empty(a, i, shared, state == _CRASHED, rich)
     instance.state = state
     instance.backlog_places = backlog
+    if rich is not None:  # noqa: SIM102 - apart, so that the compiler drops it
+        if (before == _DEAD or before == _CRASHED) and (state == _UP or state == _PAUSED):  # noqa: SIM109 - compiled
+            traits_of(a)[i].ready_ns = a.now_ns + traits_of(a)[i].boot_ns
     if shared is not None:
         change_rate(a, i, rich)
     if before == _PAUSED and state == _UP:
@@ -281,6 +285,9 @@ def cut(a: Any, shared: Any, rich: Any) -> None:
         rows[at + QUEUED] += instance.queued + instance.backlogged
         rows[at + IN_SERVICE] += instance.busy
         rows[at + UP] += 1 if instance.state == _UP else 0
+        if rich is not None:  # noqa: SIM102 - apart, so that the compiler drops it
+            if instance.state == _UP and a.now_ns < traits_of(a)[i].ready_ns:
+                rows[at + UP] -= 1
         if instance.in_view == 1 and instance.member == 1:
             rows[at + IN_VIEW] += 1
             cores = application_cores(

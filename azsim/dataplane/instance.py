@@ -40,6 +40,7 @@ from azsim.dataplane.state import (
     service_rows_of,
     services_of,
     steps_of,
+    traits_of,
     work_table_of,
 )
 from azsim.dataplane.waiting import codel_drops, displace, leave_line, line_up, next_in_line, note_no_wait
@@ -130,6 +131,11 @@ def arrive(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     job = jobs_of(a)[j]
     i = job.instance
     instance = instances_of(a)[i]
+    if rich is not None:  # noqa: SIM102 - apart, so that the compiler drops it
+        if a.now_ns < traits_of(a)[i].ready_ns:  # it boots (D58)
+            count(a, instance.service, REFUSED, 1)
+            answer(a, j, _REFUSED, rich)
+            return
     if job.call < 0 and services_of(a)[instance.service].probe_queue == 0:
         if fails(a, j):
             answer(a, j, _ERROR, rich)
@@ -407,6 +413,8 @@ def finish(a: Any, j: int, outcome: int, shared: Any, rich: Any) -> None:
         outcome = _ERROR
     instances_of(a)[i].busy -= 1
     if rich is not None:
+        if outcome == _OK and jobs_of(a)[j].call >= 0:
+            traits_of(a)[i].served += 1
         change_rate(a, i, rich)
         if outcome == _OK:
             learn(a, j, 0)

@@ -148,6 +148,10 @@ TRAIT = np.dtype(
         ("limit_window", "f8"),  # samples
         ("token_interval", "i8"),  # rate limit: a token's time, 2^-10 ns; 0: none
         ("token_burst", "i8"),
+        ("boot_ns", "i8"),  # from the end of a death or crash until it accepts
+        ("warm_slowdown", "f8"),  # how many times longer work takes when cold; at most 1: no warm-up
+        ("warm_ns", "i8"),  # until it is warm; 0: by requests
+        ("warm_requests", "i8"),
     ],
     align=True,
 )

@@ -19,6 +19,7 @@ from azsim.policy.cpu import (
     stress_cores,
     time_to_finish,
     virtual_progress,
+    warmup_slowdown,
 )
 
 _DEAD = int(InstanceState.DEAD)
@@ -193,9 +194,13 @@ def _cores_now(a: Any, i: int) -> float:
 
 @part
 def slowdown(a: Any, i: int, busy: int) -> float:
-    """How many times longer work takes at an instance with so many slots in service (I4)."""
+    """How many times longer work takes at an instance with so many slots in service (I4, I5, D39, D59)."""
     trait = traits_of(a)[i]
-    return overload_slowdown(busy, trait.contention, trait.coherency)
+    slower = overload_slowdown(busy, trait.contention, trait.coherency)
+    if trait.cold == 1 and trait.warm_slowdown > 1.0:
+        elapsed_ns = max(0, a.now_ns - trait.ready_ns)
+        slower *= warmup_slowdown(trait.warm_slowdown, elapsed_ns, trait.warm_ns, trait.served, trait.warm_requests)
+    return slower
 
 
 @part

@@ -130,6 +130,9 @@ TRAIT = _with(
         ("limit_probes", "i8"),  # vegas
         ("limit_rtt", "f8"),  # gradient2: the long-term average; vegas: the unloaded time
         ("full_at", "i8"),  # of the token bucket (policy/limits.py)
+        ("ready_ns", "i8"),  # when it has booted
+        ("cold", "i4"),  # 1: it has been dead or crashed
+        ("served", "i8"),  # requests since then
     ],
 )
 

@@ -99,6 +99,8 @@ def restart(a: Any, i: int) -> None:
     trait.codel_least_ns = 0
     trait.overloaded = 0
     forget_limits(a, i)
+    trait.cold = 1
+    trait.served = 0
 
 
 @part

@@ -48,6 +48,16 @@ def overload_slowdown(busy: int, contention: float, coherency: float) -> float:
 
 
 @rule
+def warmup_slowdown(slowdown: float, elapsed_ns: int, warm_ns: int, served: int, warm_requests: int) -> float:
+    """How many times longer work takes while an instance warms up: from `slowdown` to 1 in a straight line (I5).
+
+    Over `warm_ns`, or, where that is 0, over `warm_requests`.
+    """
+    done = float(elapsed_ns) / float(warm_ns) if warm_ns > 0 else float(served) / float(warm_requests)
+    return 1.0 + (slowdown - 1.0) * max(0.0, 1.0 - done)
+
+
+@rule
 def lost_cores(application: float, slowdown: float) -> float:
     """Of the cores that an application uses, those whose time a slowdown takes."""
     return application - application / slowdown

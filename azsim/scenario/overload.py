@@ -1,4 +1,4 @@
-"""What an instance does when more is asked of it than it can do: order, limits, slowness (I1, I4)."""
+"""What an instance does when more is asked of it than it can do: order, limits, slowness (I1, I4, I5)."""
 
 from __future__ import annotations
 
@@ -172,4 +172,22 @@ class RateLimit(Model):
     def _can_be_kept(self) -> RateLimit:
         if not 0 < self.rate <= RATE_LIMIT_MAX:
             refuse("a limit is more than 0 and at most 1000000 requests per second", "100/s", "rate")
+        return self
+
+
+class Warmup(Model):
+    """Cold caches and code: work takes longer at first, less and less in a straight line (I5)."""
+
+    slowdown: PositiveNumber = key("How many times longer work takes at the start.", example=3)
+    for_: OrNone[PositiveDuration] = key(
+        "How long it takes, from the end of booting; or `requests`.", alias="for", default="none", example="60s"
+    )
+    requests: OrNone[Count] = key("How many requests it takes; or `for`.", default="none", example=10000)
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Warmup:
+        if (self.for_ is None) == (self.requests is None):
+            refuse("warmup takes either for or requests", "60s", "for")
+        if self.slowdown <= 1:
+            refuse("slowdown must be more than 1", "3", "slowdown")
         return self

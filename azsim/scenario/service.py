@@ -29,7 +29,7 @@ from azsim.scenario.fields import (
     unbuilt,
 )
 from azsim.scenario.operation import Call, Step
-from azsim.scenario.overload import DISCIPLINES, Discipline, Limit, OverloadOrNone, RateLimit
+from azsim.scenario.overload import DISCIPLINES, Discipline, Limit, OverloadOrNone, RateLimit, Warmup
 from azsim.scenario.traffic import Outcome
 from azsim.scenario.tree import Path
 from azsim.scenario.work import Work
@@ -74,6 +74,14 @@ class Instance(Model):
     )
     rate_limit: OrNone[RateLimit] = key(
         "How many requests a second the instance lets in (I1).", default="none", example={"rate": "100/s", "burst": 20}
+    )
+    boot: Duration = key(
+        "After a loss or a crash: how long it refuses before it accepts again (I5).", default="0s", example="30s"
+    )
+    warmup: OrNone[Warmup] = key(
+        "After a loss or a crash: how work is slow at first (I5).",
+        default="none",
+        example={"for": "60s", "slowdown": 3},
     )
     overload: OverloadOrNone = key(
         "How work slows when much is in service (I4).",

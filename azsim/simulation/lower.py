@@ -87,6 +87,10 @@ _PLAIN: Row = {
     "limit_window": 0.0,
     "token_interval": 0,
     "token_burst": 0,
+    "boot_ns": 0,
+    "warm_slowdown": 1.0,
+    "warm_ns": 0,
+    "warm_requests": 0,
 }
 _RICH_FAULTS = {"packet_loss", "malformed", "slow_dependency", "memory_leak", "bad_deploy"}
 _NO_RATE: list[Row] = [{"start_ns": 0, "rate": 0.0, "slope": 0.0}]
@@ -426,7 +430,10 @@ def _trait(instance: Instance) -> Row:
     if not isinstance(discipline, str):
         row |= {"codel_interval_ns": discipline.interval, "codel_target_ns": discipline.target}
         row["newest_beyond"] = _or_infinite(discipline.beyond)
-    row |= _limit(instance)
+    row |= _limit(instance) | {"boot_ns": instance.boot}
+    if instance.warmup is not None:
+        warmup = instance.warmup
+        row |= {"warm_slowdown": warmup.slowdown, "warm_ns": warmup.for_ or 0, "warm_requests": warmup.requests or 0}
     if instance.overload is not None:
         row |= {"contention": instance.overload.contention, "coherency": instance.overload.coherency}
     return row

@@ -157,6 +157,12 @@ def _traits(draw: Any) -> dict[str, Any]:
     if draw(st.booleans()):
         fields |= {"token_interval": draw(_grid(0.5, 10)) * 1024, "token_burst": draw(st.integers(1, 5))}
         _note("rate limit", True)
+    if draw(st.booleans()):
+        fields |= {"boot_ns": draw(_grid(0, 20)), "warm_slowdown": draw(st.sampled_from([1.0, 1.5, 4.0]))}
+        by_time = draw(st.booleans())
+        fields |= {"warm_ns": draw(_grid(1, 100)) if by_time else 0, "warm_requests": 0 if by_time else 7}
+        _note("boot", fields["boot_ns"] > 0)
+        _note("warm-up by time" if by_time else "warm-up by requests", fields["warm_slowdown"] > 1)
     return fields
 
 

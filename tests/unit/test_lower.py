@@ -370,6 +370,10 @@ def test_a_plan_without_special_features_is_not_rich() -> None:
         ("services.store.limit", {"kind": "aimd"}, "limit_ratio", [0, 0, 0, 0.9, 0.9, 0.9]),
         ("services.store.limit", {"kind": "gradient2", "queue": 7}, "limit_queue", [0, 0, 0, 7, 7, 7]),
         ("services.store.limit", {"kind": "vegas"}, "limit_most", [0, 0, 0, 1000, 1000, 1000]),
+        ("services.store.boot", "30s", "boot_ns", [0, 0, 0, *[30_000 * MS] * 3]),
+        ("services.store.warmup", {"for": "60s", "slowdown": 3}, "warm_ns", [0, 0, 0, *[60_000 * MS] * 3]),
+        ("services.store.warmup", {"requests": 50, "slowdown": 3}, "warm_requests", [0, 0, 0, 50, 50, 50]),
+        ("services.store.warmup", {"requests": 50, "slowdown": 3}, "warm_slowdown", [1, 1, 1, 3, 3, 3]),
         ("services.store.rate_limit", {"rate": "300/s"}, "token_interval", [0, 0, 0, *[3413333334] * 3]),
     ],
 )

@@ -256,7 +256,7 @@ class Reference:
             row[layout.STRESS] += stress - before[1]
             row[layout.QUEUED] += instance.waiting
             row[layout.IN_SERVICE] += instance.in_service
-            row[layout.UP] += instance.state is InstanceState.UP
+            row[layout.UP] += instance.state is InstanceState.UP and not instance.boots
             if self._balancers[instance.service].counts(instance):
                 row[layout.IN_VIEW] += 1
                 row[layout.CAPACITY] += int(1000.0 * instance.full_cores)

@@ -20,7 +20,7 @@ from azsim.dataplane.reference.limiter import Limiter
 from azsim.dataplane.reference.network import Action, Dispatch, Network
 from azsim.dataplane.reference.program import Calls, Fan, Operation, Work
 from azsim.dataplane.reference.queue import Codel, WaitingLine
-from azsim.policy.cpu import VIRTUAL_PER_NS, overload_slowdown
+from azsim.policy.cpu import VIRTUAL_PER_NS, overload_slowdown, warmup_slowdown
 from azsim.policy.distributions import sample_work, unit
 from azsim.policy.faults import slowed
 
@@ -94,6 +94,9 @@ class Instance:
         self._queue: WaitingLine[Job] = WaitingLine(
             row.discipline, trait.newest_beyond, Codel(trait.codel_interval_ns, trait.codel_target_ns)
         )
+        self._ready_ns = 0  # when it has booted
+        self._cold = False  # whether it has been dead or crashed
+        self._served = 0  # requests since then
         self._limiter = Limiter(trait, plan.key, number)
         self._priorities: list[int] = plan.populations["priority"].tolist()
         self._backlog: deque[Dispatch] = deque()
@@ -156,6 +159,10 @@ class Instance:
 
     def _admit(self, dispatch: Dispatch) -> None:
         """A free slot, else a queue place, else the answer `overload` (D8)."""
+        if self.boots:
+            self._ledger.count(self.service, layout.REFUSED)
+            self._network.answer(dispatch, Outcome.REFUSED)
+            return
         if dispatch.is_probe and not self._probes_wait:
             self._network.answer(dispatch, Outcome.ERROR if self._draws_error(dispatch.key) else Outcome.OK)
             return
@@ -196,7 +203,17 @@ class Instance:
 
     def _slowdown(self, busy: int) -> float:
         """How many times longer work takes with so many slots in service (D39)."""
-        return overload_slowdown(busy, self._trait.contention, self._trait.coherency)
+        trait = self._trait
+        slower = overload_slowdown(busy, trait.contention, trait.coherency)
+        if self._cold and trait.warm_slowdown > 1.0:
+            elapsed_ns = max(0, self._clock.now_ns - self._ready_ns)
+            slower *= warmup_slowdown(trait.warm_slowdown, elapsed_ns, trait.warm_ns, self._served, trait.warm_requests)
+        return slower
+
+    @property
+    def boots(self) -> bool:
+        """Whether it is up but does not accept yet (D58)."""
+        return self._clock.now_ns < self._ready_ns
 
     def _set_in_service(self, slots: int) -> None:
         self.in_service = slots
@@ -328,6 +345,8 @@ class Instance:
 
     def _free_slot(self, done: Job | None = None) -> None:
         """A slot is free again, after a job that is done well or another; who waits may have it."""
+        if done is not None and not done.dispatch.is_probe:
+            self._served += 1
         self._set_in_service(self.in_service - 1)
         if done is not None:
             self._learn(done, dropped=False)
@@ -381,12 +400,16 @@ class Instance:
         if state is self.state:
             return
         resumes = self.paused and state is InstanceState.UP
+        gone = (InstanceState.CRASHED, InstanceState.DEAD)
+        if self.state in gone and state not in gone:
+            self._ready_ns = self._clock.now_ns + self._trait.boot_ns
         self.state = state
         self._backlog_places = backlog_places
         if state is InstanceState.CRASHED or state is InstanceState.DEAD:
             self.empty(reset=state is InstanceState.CRASHED)
             self._queue.restart()
             self._limiter.restart()
+            self._cold, self._served = True, 0
             for hop in self.outgoing:
                 hop.refill(self.client)
         self.cpu.set_state(paused=self.paused, dead=state is InstanceState.DEAD)
