@@ -24,6 +24,7 @@ from azsim.dataplane.layout import (
     INSTANCE,
     OPERATION,
     PLACE,
+    POLICY,
     POPULATION,
     QUORUM_STEP,
     SEGMENT,
@@ -34,7 +35,7 @@ from azsim.dataplane.layout import (
     WORK_STEP,
     Plan,
 )
-from azsim.policy import limits
+from azsim.policy import breakers, guards, limits
 from azsim.policy.arrivals import UNITS_PER_NS, increment
 from azsim.policy.balancing import ROUND_ROBIN
 from azsim.policy.distributions import CONSTANT
@@ -72,6 +73,25 @@ HOP_DEFAULTS: Fields = {
     "spill_below": 0.0,
     "propagate_deadline": 0,
 }
+POLICY_DEFAULTS: Fields = {  # given among the fields of a hop
+    "backoff_spread": 0.0,
+    "avoid_previous": 0,
+    "budget": guards.TOKEN_BUCKET,
+    "retry_after_ns": -1,
+    "budget_part_ns": 1,
+    "budget_ratio": 0,
+    "budget_reserve": 0,
+    "throttle_k": 0.0,
+    "breaker": breakers.NO_BREAKER,
+    "breaker_on": 0,  # or outcomes
+    "breaker_probes": 1,
+    "breaker_volume": 0,
+    "breaker_rate": 0,
+    "breaker_open_ns": 0,
+    "breaker_window": 1,
+    "breaker_part_ns": 1,
+}
+METERED = (guards.RATIO, guards.CLIENT_THROTTLING)
 SERVICE_DEFAULTS: Fields = {
     "algorithm": ROUND_ROBIN,
     "cross_zone": 1,
@@ -139,9 +159,11 @@ def _with(defaults: Fields, given: Fields) -> Fields:
 
 
 def _hop(given: Fields) -> Fields:
-    hop = _with(HOP_DEFAULTS, given)
+    hop = _with(HOP_DEFAULTS | POLICY_DEFAULTS, given)
     if not isinstance(hop["retry_on"], int):
         hop["retry_on"] = outcomes(*hop["retry_on"])
+    if not isinstance(hop["breaker_on"], int):
+        hop["breaker_on"] = outcomes(*hop["breaker_on"])
     return hop
 
 
@@ -359,13 +381,13 @@ def make_plan(
     number_of = {spec.name: number for number, spec in enumerate(services)}
     names_of_operations = [f"{spec.name}.{name}" for spec in services for name in spec.operations]
     hops: list[Fields] = []
-    buckets = 0
+    buckets = meters = breaker_count = ring_places = 0
 
     def asked(callee: str, operation: str | None) -> int:
         return -1 if operation is None else names_of_operations.index(f"{callee}.{operation}")
 
     def add_hop(fields: Fields, callee: str, clients: int, caller: int = -1, population: int = -1) -> int:
-        nonlocal buckets
+        nonlocal buckets, meters, breaker_count, ring_places
         has_budget = fields["budget_capacity"] is not None
         hop = fields | {
             "service": number_of[callee],
@@ -375,6 +397,14 @@ def make_plan(
             "budget_capacity": fields["budget_capacity"] if has_budget else 0,
         }
         buckets += clients if has_budget else 0
+        hop["budget_meters"] = meters if hop["budget"] in METERED else -1
+        meters += clients if hop["budget"] in METERED else 0
+        has_breaker = hop["breaker"] != breakers.NO_BREAKER
+        hop |= {"breakers_first": breaker_count if has_breaker else -1}
+        hop |= {"breaker_rings": ring_places, "breaker_meters": meters}
+        breaker_count += clients if has_breaker else 0
+        ring_places += clients * hop["breaker_window"] if has_breaker else 0
+        meters += clients if has_breaker else 0
         hops.append(hop)
         return len(hops) - 1
 
@@ -465,16 +495,21 @@ def make_plan(
         places=_table(PLACE, place_rows),
         segments=_table(SEGMENT, segment_rows),
         hops=_table(HOP, hops),
+        policies=_table(POLICY, hops),
         services=_table(SERVICE, service_rows),
         instances=_table(INSTANCE, instance_rows),
         traits=_table(TRAIT, instance_rows),
         work_table=np.array(work_table, np.int64),
         delay_ns=delays,
         buckets=buckets,
+        meters=meters,
+        breakers=breaker_count,
+        ring_places=ring_places,
         shared_cpu=shared_cpu,
         rich=rich
         or any(spec.priority for spec in populations)
         or any(_is_rich(row) for row in instance_rows)
+        or any(hop[name] != value for hop in hops for name, value in POLICY_DEFAULTS.items())
         or bool(operation_rows)
         or any(hop["optional"] or hop["prefer_zone"] or hop["propagate_deadline"] for hop in hops),
         operation_names=tuple(names_of_operations),

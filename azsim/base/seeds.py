@@ -25,6 +25,7 @@ PHASE = 10
 PATH = 11
 OPERATION = 33  # which operation a request asks for
 STEP = 35  # the path under which a later work step of a job draws
+THROTTLE = 40
 LIMIT_PROBE = 44
 # Above 1535: draws that only some scenarios make; none is WORK + 16 * j.
 LOSS_THERE = 1536 + 1  # of a request's packet

@@ -9,6 +9,7 @@ from azsim.base.seeds import CLIENT, JITTER, LOSS_CANCEL, LOSS_THERE, PATH, PLAC
 from azsim.dataplane.arrivals import find_first_arrival, plan_arrivals
 from azsim.dataplane.balancer import choose, spills
 from azsim.dataplane.codes import INFINITE, OUTCOMES, Kind, Outcome
+from azsim.dataplane.guards import call_begins, heard, refusal, stops_retry
 from azsim.dataplane.layout import (
     ATTEMPTS,
     DISPATCHED,
@@ -29,6 +30,7 @@ from azsim.dataplane.layout import (
     TIMEOUTS,
 )
 from azsim.dataplane.network import packet_lost
+from azsim.dataplane.policy_state import extras_of, policies_of
 from azsim.dataplane.programs import ask, begin_program, branch_ended, link, unlink
 from azsim.dataplane.queues import schedule, schedule_here
 from azsim.dataplane.state import (
@@ -54,6 +56,7 @@ from azsim.dataplane.state import (
     mix_rows_of,
     new_call,
     new_job,
+    np_int,
     places_of,
     population_rows_of,
     populations_of,
@@ -69,6 +72,7 @@ from azsim.policy.retry import AT_ONCE, NO_JITTER, backoff
 from azsim.policy.users import think_ns
 
 _OK = int(Outcome.OK)
+_OVERLOAD = int(Outcome.OVERLOAD)
 _NO_TARGET = int(Outcome.NO_TARGET)
 _TIMEOUT = int(Outcome.TIMEOUT)
 _DEADLINE = int(Outcome.DEADLINE)
@@ -102,7 +106,7 @@ def request_arrives(a: Any, rich: Any) -> None:
         plan_arrivals(a, p)
     if rich is not None:
         branches_of(a)[c].zone = NONE
-    _begin(a, c, _client_of(a, p, request), rich)
+    _begin(a, c, _client_of(a, p, request, rich), rich)
 
 
 @part
@@ -112,7 +116,7 @@ def user_asks(a: Any, p: int, request: int, rich: Any) -> None:
     home = first + (request - first) % populations_of(a)[p].users
     c = _open_request(a, p, request, home)
     branches_of(a)[c].zone = NONE
-    _begin(a, c, _client_of(a, p, home), rich)
+    _begin(a, c, _client_of(a, p, home, rich), rich)
 
 
 @part
@@ -126,10 +130,10 @@ def user_thinks(a: Any, p: int, before: int, rich: Any) -> None:
 
 
 @hot
-def _client_of(a: Any, p: int, home: int) -> int:
+def _client_of(a: Any, p: int, home: int, rich: Any) -> int:
     """Which client process a request comes from; `home`: the request that chance is drawn for."""
     population = populations_of(a)[p]
-    if hops_of(a)[population.hop].buckets_first >= 0 and population.clients > 1:
+    if (hops_of(a)[population.hop].buckets_first >= 0 or rich is not None) and population.clients > 1:
         return index_below(key_hash(a.key, home, a.epoch, 0, CLIENT), population.clients)
     return 0
 
@@ -206,6 +210,8 @@ def _begin(a: Any, c: int, number: int, rich: Any) -> None:
             tokens[call.bucket] = min(hop.budget_capacity, tokens[call.bucket] + hop.budget_deposit)
     if rich is not None:
         ask(a, c)
+        extras_of(a)[c].client = number
+        call_begins(a, c)
         if call.parent >= 0:
             call.deadline_ns = min(call.deadline_ns, programs_of(a)[call.parent].deadline_ns)
             if call.deadline_ns <= a.now_ns:
@@ -233,6 +239,14 @@ def send(a: Any, c: int, rich: Any) -> None:
     call.expiry_ns = min(full, call.deadline_ns)
     hop.in_flight += 1
     hop_attempts_of(a)[h] += 1
+    excluded = NONE
+    if rich is not None:
+        refused = refusal(a, c)
+        if refused != _OK:
+            attempt_failed(a, c, refused, rich)
+            return
+        if policies_of(a)[h].avoid_previous == 1 and call.tag >= 32:
+            excluded = np_int(extras_of(a)[c].tried)
     if hop.population >= 0:
         rows = population_rows_of(a)
         width = a.populations_length * POPULATION_COLUMNS
@@ -240,7 +254,7 @@ def send(a: Any, c: int, rich: Any) -> None:
         rows[a.row * width + column + ATTEMPTS] += 1
         rows[call.row * width + column + STARTED_ATTEMPTS] += 1
     service_rows_of(a)[(a.row * a.services_length + hop.service) * SERVICE_COLUMNS + SENT] += 1
-    if not dispatch(a, c, NONE, rich):
+    if not dispatch(a, c, excluded, rich):
         attempt_failed(a, c, _NO_TARGET, rich)
         return
     if call.expiry_ns >= INFINITE:
@@ -254,12 +268,14 @@ def send(a: Any, c: int, rich: Any) -> None:
 
 @hot
 def dispatch(a: Any, c: int, excluded: int, rich: Any) -> bool:
-    """Send the current attempt to a target (D5); False if there is none."""
+    """Send the current attempt to a target, the excluded one only if there is no other (D5); False if there is none."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
     i = NONE
     if rich is not None:
         i = choose_for(a, c, excluded, call.tag, rich)
+        if i < 0 and excluded >= 0:
+            i = choose_for(a, c, NONE, call.tag, rich)
     else:
         i = choose(a, hop.service, call.place, hop.same_zone, excluded, call.request, call.path, call.tag, rich)
     if i < 0:
@@ -294,6 +310,8 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
     instance.outstanding += 1
     call.target = i
     call.job = NONE
+    if rich is not None:
+        extras_of(a)[c].tried = i
     t_ns = a.now_ns
     service_rows_of(a)[(a.row * a.services_length + s) * SERVICE_COLUMNS + DISPATCHED] += 1
     if service.balancer_timeout_ns < INFINITE:
@@ -439,6 +457,8 @@ def succeeded(a: Any, c: int, rich: Any) -> None:
     drop_timer(a, c)
     hop.in_flight -= 1
     hop_outcomes_of(a)[call.hop * OUTCOMES + _OK] += 1
+    if rich is not None:
+        heard(a, c, _OK)
     if call.bucket >= 0 and hop.budget_on_request == 0:
         deposit = hop.budget_deposit
         if call.tag >= 32:
@@ -485,6 +505,8 @@ def attempt_failed(a: Any, c: int, outcome: int, rich: Any) -> None:
     drop_timer(a, c)
     hop.in_flight -= 1
     hop_outcomes_of(a)[call.hop * OUTCOMES + outcome] += 1
+    if rich is not None:
+        heard(a, c, outcome)
     if hop.population >= 0 and outcome == _TIMEOUT:
         row = a.row * a.populations_length + hop.population
         population_rows_of(a)[row * POPULATION_COLUMNS + TIMEOUTS] += 1
@@ -497,16 +519,37 @@ def attempt_failed(a: Any, c: int, outcome: int, rich: Any) -> None:
         failed(a, c, outcome, rich)
         return
     wait = 0
-    if hop.backoff != AT_ONCE:
+    asked = -1  # the wait that the answer asks for
+    spread = 0.0
+    if rich is not None:
+        spread = policies_of(a)[call.hop].backoff_spread
+        if outcome == _OVERLOAD:
+            asked = np_int(policies_of(a)[call.hop].retry_after_ns)
+    if asked >= 0:
+        wait = asked
+    elif hop.backoff != AT_ONCE:
         bits = 0
         if hop.backoff != NO_JITTER:
             bits = key_hash(a.key, call.request, call.path, attempt << 4, JITTER)
         wait = backoff(
-            hop.backoff, hop.backoff_base_ns, hop.backoff_factor, hop.backoff_cap_ns, attempt, call.backoff_ns, bits
+            hop.backoff,
+            hop.backoff_base_ns,
+            hop.backoff_factor,
+            hop.backoff_cap_ns,
+            attempt,
+            call.backoff_ns,
+            bits,
+            spread,
         )
+        call.backoff_ns = wait
     if t_ns + wait >= call.deadline_ns:
         failed(a, c, _DEADLINE, rich)
         return
+    if rich is not None:
+        stopped = stops_retry(a, c)
+        if stopped != _OK:
+            failed(a, c, stopped, rich)
+            return
     if call.bucket >= 0:
         cost = hop.budget_cost
         if outcome == _TIMEOUT:
@@ -517,7 +560,6 @@ def attempt_failed(a: Any, c: int, outcome: int, rich: Any) -> None:
             return
         tokens[call.bucket] -= cost
         call.paid = cost
-    call.backoff_ns = wait
     call.state = BACKING_OFF
     schedule(a, t_ns + wait, _BACKOFF_END, call.request, call.path, attempt << 4, c, call.generation, 0)
 
@@ -553,6 +595,8 @@ def give_up(a: Any, c: int, rich: Any) -> None:
         hop = hops_of(a)[call.hop]
         drop_timer(a, c)
         let_go(a, c, rich)
+        if rich is not None:
+            heard(a, c, _CANCELLED)
         hop.in_flight -= 1
         hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
     free_call(a, c)

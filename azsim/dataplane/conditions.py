@@ -10,6 +10,7 @@ from azsim.dataplane.arrivals import plan_arrivals, rebase
 from azsim.dataplane.balancer import list_targets
 from azsim.dataplane.caller import failed, give_up, give_up_calls, let_go
 from azsim.dataplane.codes import OUTCOMES, InstanceState, Kind, Outcome
+from azsim.dataplane.guards import forget, heard
 from azsim.dataplane.instance import answer, arrive, unbacklog, waste
 from azsim.dataplane.layout import (
     CAPACITY,
@@ -155,6 +156,8 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
     for h in range(service.calls_first, service.calls_first + service.hops_count):
         if hops[h].buckets_first >= 0:
             tokens_of(a)[hops[h].buckets_first + i - service.instances_first] = hops[h].budget_capacity
+        if rich is not None:
+            forget(a, h, i - service.instances_first)
 
 
 @part
@@ -255,6 +258,8 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
         if call.state == WAITING:
             drop_timer(a, c)
             let_go(a, c, rich)
+            if rich is not None:
+                heard(a, c, _CANCELLED)
             hops[call.hop].in_flight -= 1
             hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
         failed(a, c, _CANCELLED, rich)

@@ -12,6 +12,7 @@ from azsim.base.sums import exact_sum
 from azsim.dataplane import layout, loop
 from azsim.dataplane.codes import INFINITE, OUTCOMES, InstanceState, Reason
 from azsim.dataplane.layout import Plan, Recording
+from azsim.dataplane.meters import METER_WORDS
 from azsim.dataplane.protocol import Notice
 from azsim.dataplane.state import (
     ACTED,
@@ -120,7 +121,11 @@ class Kernel:
             "losses": places * places,
             "arrivals": p * BATCH,
             "tokens": plan.buckets,
+            "meters": plan.meters * METER_WORDS,
+            "breakers": plan.breakers,
+            "rings": plan.ring_places,
             "calls": 1024,
+            "extras": 1024 if self.variant == "full" else 0,
             "jobs": 1024,
             "nodes": 2048,
             "near": 2048,
@@ -141,6 +146,7 @@ class Kernel:
         given = {
             "places": plan.places,
             "segments": plan.segments,
+            "policies": plan.policies,
             "work_table": plan.work_table,
             "recorded": plan.recorded,
             "delays": plan.delay_ns.reshape(-1),
@@ -278,7 +284,7 @@ class Kernel:
             return ("near", "far")
         if self.variant != "full":
             return ()
-        return ("branches",) if name == "calls" else ("programs", "visits")
+        return ("branches", "extras") if name == "calls" else ("programs", "visits")
 
     # --- DataPlane -------------------------------------------------------------------------------------------------
 

@@ -79,6 +79,33 @@ HOP = np.dtype(
     align=True,
 )
 
+# What hop h's callers do beyond the fields of HOP; read by rich kernels only (Plan.rich). Shares are in millionths.
+POLICY = np.dtype(
+    [
+        ("backoff_spread", "f8"),  # proportional jitter
+        ("avoid_previous", "i4"),  # 1: a retry goes to another target than the attempt before it
+        ("budget", "i4"),  # policy/guards.py kinds
+        ("retry_after_ns", "i8"),  # the wait that the callee's `overload` answers ask for; -1: none
+        ("budget_meters", "i8"),  # meters of the budget: one per client process or calling instance; -1: none
+        ("budget_part_ns", "i8"),  # a tenth of its window
+        ("budget_ratio", "i8"),
+        ("budget_reserve", "i8"),  # millionths of a retry
+        ("throttle_k", "f8"),
+        ("breaker", "i4"),  # policy/breakers.py kinds
+        ("breaker_on", "i4"),  # bit 1 << outcome: what counts as a failure
+        ("breaker_probes", "i4"),
+        ("breakers_first", "i8"),  # breakers: one per client process or calling instance; -1: none
+        ("breaker_volume", "i8"),  # attempts it takes to judge a rate; consecutive: failures in a row
+        ("breaker_rate", "i8"),
+        ("breaker_open_ns", "i8"),
+        ("breaker_window", "i8"),  # attempts in a count window
+        ("breaker_rings", "i8"),  # where the count windows of the hop's breakers begin
+        ("breaker_meters", "i8"),  # meters of its time windows
+        ("breaker_part_ns", "i8"),
+    ],
+    align=True,
+)
+
 SERVICE = np.dtype(
     [
         ("instances_first", "i4"),  # instances of a service are contiguous, zone by zone
@@ -226,11 +253,15 @@ class Plan:
     places: Records  # PLACE
     segments: Records  # SEGMENT; each population's first one starts at 0
     hops: Records  # (H,) HOP; population p's hop first, then each service's calls in order
+    policies: Records  # (H,) POLICY
     services: Records  # (S,) SERVICE
     instances: Records  # (I,) INSTANCE
     work_table: Int64s  # ns
     delay_ns: Int64s  # (Z + 1, Z + 1), one way
     buckets: int  # how many token buckets the hops use in all
+    meters: int  # and how many sliding windows,
+    breakers: int  # circuit breakers
+    ring_places: int  # and results in their count windows
     shared_cpu: bool  # some instance may run at a rate other than 1 (fewer cores than slots, stress, pause)
     rich: bool = False  # something is used that only the full kernel has
     traits: Records = field(default_factory=lambda: np.zeros(0, TRAIT))  # (I,) TRAIT; may be empty if not rich

@@ -12,14 +12,18 @@ NO_JITTER = 1
 FULL = 2
 EQUAL = 3
 DECORRELATED = 4
+PROPORTIONAL = 5
 
 
 @rule
-def backoff(kind: int, base_ns: int, factor: float, cap_ns: int, failures: int, previous_ns: int, bits: int) -> int:
+def backoff(
+    kind: int, base_ns: int, factor: float, cap_ns: int, failures: int, previous_ns: int, bits: int, spread: float
+) -> int:
     """The wait after the `failures`-th failed attempt (from 1), rounded up.
 
     none: e; full: U(0, e); equal: e/2 + U(0, e/2), with e = min(cap, base * factor^(failures - 1));
-    decorrelated: min(cap, U(base, 3 * previous)), `previous_ns` being the last wait, at first the base.
+    decorrelated: min(cap, U(base, 3 * previous)), `previous_ns` being the last wait, at first the base;
+    proportional: e * U(1 - spread, 1 + spread).
     """
     if kind == AT_ONCE:
         return 0
@@ -37,4 +41,6 @@ def backoff(kind: int, base_ns: int, factor: float, cap_ns: int, failures: int, 
         e = e * unit(bits)
     elif kind == EQUAL:
         e = 0.5 * e + 0.5 * e * unit(bits)
+    elif kind == PROPORTIONAL:
+        e = e * ((1.0 - spread) + 2.0 * spread * unit(bits))
     return int(math.ceil(e))

@@ -13,8 +13,9 @@ from azsim.scenario.figures import Detection, Figures, HopFigures, Load, Service
 from azsim.scenario.findings import findings
 from azsim.scenario.operation import Call, Quorum, copies
 from azsim.scenario.programs import OWN, Mix, calls, mean_work_ns, mixes, weighed_calls, work_ns
+from azsim.scenario.retry import Backoff, Budget, ClientThrottling, Grpc, Ratio, Retry, TokenBucket
 from azsim.scenario.service import Balancer, Instance, Service
-from azsim.scenario.traffic import Backoff, Population, Retry
+from azsim.scenario.traffic import Population
 from azsim.scenario.validation import callers_first
 
 _ADAPTIVE: Final = ("least-outstanding", "two-choices")
@@ -46,7 +47,7 @@ def arithmetic(contents: Contents) -> Figures:
         )
         for name, service in contents.services.items()
     }
-    figures = Figures(at_ns / SECOND_NS, services, tuple(_hops(contents)))
+    figures = Figures(at_ns / SECOND_NS, services, tuple(_hops(contents, at_ns, loads)))
     return replace(figures, findings=tuple(findings(contents, figures)))
 
 
@@ -201,14 +202,15 @@ def _attempts_products(contents: Contents, order: list[str], at_ns: int, mix: Ma
     return {name: worst[name] / first[name] if first[name] else 1.0 for name in contents.services}
 
 
-def _backoffs_s(retry: Retry) -> float:
-    """The longest all back-offs of one request can last together."""
+def _backoffs_s(retry: Retry, asked_ns: int | None) -> float:
+    """The longest all waits of one request can last together; `asked_ns`: what `overload` answers ask for."""
+    asked = float(asked_ns or 0) if "overload" in retry.on else 0.0
     if retry.backoff is None:
-        return 0.0
+        return asked * (retry.attempts - 1) / SECOND_NS
     waits_ns, wait_ns = 0.0, float(retry.backoff.base)
     for number in range(1, retry.attempts):
         wait_ns = _wait_ns(retry.backoff, number, wait_ns)
-        waits_ns += wait_ns
+        waits_ns += max(wait_ns, asked)
     return waits_ns / SECOND_NS
 
 
@@ -216,9 +218,10 @@ def _wait_ns(backoff: Backoff, number: int, previous_ns: float) -> float:
     """The longest wait before retry `number`, from 1."""
     if backoff.jitter == "decorrelated":
         return min(float(backoff.cap), 3 * previous_ns)
+    longest = 1.0 + backoff.spread if backoff.jitter == "proportional" else 1.0
     # Beyond this power of any factor above 1 the cap has long been reached.
     exponent = min(number - 1, int(700 / max(math.log(backoff.factor), 1e-3)))
-    return min(float(backoff.cap), backoff.base * backoff.factor**exponent)
+    return longest * min(float(backoff.cap), backoff.base * backoff.factor**exponent)
 
 
 def _slot_s(
@@ -232,7 +235,10 @@ def _slot_s(
     def call_s(call: Call) -> float:
         answer_s = waits[call.to][1] + slot_s[call.to]
         attempt_s = answer_s if call.timeout is None else min(answer_s, call.timeout / SECOND_NS)
-        whole_s = attempt_s if call.retry is None else attempt_s * call.retry.attempts + _backoffs_s(call.retry)
+        whole_s = attempt_s
+        if call.retry is not None:
+            waits_s = _backoffs_s(call.retry, contents.services[call.to].overload_retry_after)
+            whole_s = attempt_s * call.retry.attempts + waits_s
         return whole_s if call.deadline is None else min(whole_s, call.deadline / SECOND_NS)
 
     return max(
@@ -286,25 +292,42 @@ def _detection(balancer: Balancer) -> Detection | None:
     return Detection(*in_seconds)
 
 
-def _hops(contents: Contents) -> Iterator[HopFigures]:
+def _hops(contents: Contents, at_ns: int, loads: Mapping[str, Load]) -> Iterator[HopFigures]:
     for name, population in contents.traffic.items():
-        yield _hop(f"traffic.{name}", population, population.clients)
+        rate = rate_at(population, at_ns) / population.clients
+        yield _hop(f"traffic.{name}", population, population.clients, rate)
     for name, service in contents.services.items():
         instances = sum(service.instances(zone) for zone in contents.zones)
+        rate = loads[name].rate_per_s / instances
         for placed in service.every_call:
-            yield _hop(f"services.{name}.{placed.name}", placed.call, instances)  # an instance is its hops' client (O7)
+            # An instance is its hops' client (O7); that every request makes the call is the most there can be.
+            yield _hop(f"services.{name}.{placed.name}", placed.call, instances, rate)
 
 
-def _hop(path: str, hop: Population | Call, processes: int) -> HopFigures:
+def _hop(path: str, hop: Population | Call, processes: int, rate: float) -> HopFigures:
+    """`rate`: calls per second of each client process."""
     attempts = _attempts(hop)
     burst = burst_timeouts = 0.0
     if hop.retry is not None and attempts > 1:
-        budget = hop.retry.budget
-        costs = (0.0, 0.0) if budget is None else (budget.cost, budget.timeout_cost)
-        capacity = 0.0 if budget is None else budget.capacity
-        # In thousandths, as tokens are kept (O2).
-        burst, burst_timeouts = (
-            processes * (round(capacity * 1000) // round(cost * 1000)) if cost else math.inf for cost in costs
-        )
+        burst, burst_timeouts = (processes * retries for retries in _full_budget(hop.retry.budget, rate))
     timeout_s = None if hop.timeout is None else hop.timeout / SECOND_NS
-    return HopFigures(path, hop.to, attempts, timeout_s, processes, burst, burst_timeouts)
+    throttled = hop.retry is not None and isinstance(hop.retry.budget, ClientThrottling)
+    return HopFigures(path, hop.to, attempts, timeout_s, processes, burst, burst_timeouts, throttled)
+
+
+def _full_budget(budget: Budget | None, rate: float) -> tuple[float, float]:
+    """Retries that one process can make at once when nothing succeeds any more, after errors and after timeouts."""
+    if isinstance(budget, TokenBucket):
+        # In thousandths, as tokens are kept (O2).
+        after_error, after_timeout = (
+            round(budget.capacity * 1000) // round(cost * 1000) if cost else math.inf
+            for cost in (budget.cost, budget.timeout_cost)
+        )
+        return after_error, after_timeout
+    retries: float = math.inf
+    if isinstance(budget, Ratio):
+        retries = math.floor((budget.floor + budget.ratio * rate) * budget.window / SECOND_NS + 1e-9)
+    elif isinstance(budget, Grpc):
+        # Each failure takes a token, and a retry needs more than half of them left.
+        retries = max(0, math.ceil(round(budget.max_tokens * 1000) / 2000) - 1)
+    return retries, retries

@@ -60,7 +60,7 @@ class HopFigures:
 
     `timeout_s` is None where there is none. `burst` is the retries that all budgets of the hop pay for at once
     when they are full (A5), `burst_timeouts` the same when every attempt times out; both are infinite without a
-    budget and 0 without retries.
+    budget and 0 without retries. `throttled`: the clients hold back what is refused too often, retries or not.
     """
 
     path: str
@@ -70,6 +70,7 @@ class HopFigures:
     processes: int
     burst: float
     burst_timeouts: float
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

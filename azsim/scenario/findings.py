@@ -138,7 +138,7 @@ def _attempts(name: str, service: ServiceFigures) -> Iterator[str]:
 
 
 def _budget(hop: HopFigures, callee: ServiceFigures) -> Iterator[str]:
-    if hop.attempts == 1:
+    if hop.attempts == 1 or hop.throttled:
         return
     if math.isinf(hop.burst):
         yield f"Nothing limits the retries of {hop.path} but their number, {hop.attempts - 1} a request."

@@ -6,6 +6,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from azsim.scenario import breaker
+from azsim.scenario.breaker import BreakerOrNone
 from azsim.scenario.fields import (
     Count,
     Flag,
@@ -19,7 +21,7 @@ from azsim.scenario.fields import (
     refuse,
     unbuilt,
 )
-from azsim.scenario.traffic import Retry
+from azsim.scenario.retry import Retry
 from azsim.scenario.work import Work
 
 STEP_KINDS: Final = ("work", "call", "parallel", "quorum")
@@ -68,9 +70,7 @@ class Call(Model):
     )
     cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
     pool: Unbuilt = unbuilt("A bounded pool of connections.", "timeout: 300ms")
-    breaker: Unbuilt = unbuilt(
-        "A circuit breaker in each calling instance.", "retry: {budget: {capacity: 500, cost: 5}}"
-    )
+    breaker: BreakerOrNone = key("A circuit breaker in each calling instance.", default="none", example=breaker.EXAMPLE)
     hedge: Unbuilt = unbuilt("A second copy of a slow call.", "retry: {attempts: 2}")
 
 

@@ -31,7 +31,7 @@ _TYPE_RULES: Final = {
     "string_too_short": "must not be empty",
 }
 _UNQUOTED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.%/-]*")
-_BRANCH: Final = re.compile(r"<[a-z]+>")
+_BRANCH: Final = re.compile(r"<[a-z-]+>")
 _IGNORED: Final = "default_factory_not_called"  # follows from another error, which is reported itself
 
 
@@ -197,11 +197,13 @@ def _keys_around(root: type[BaseModel], tree: Node, path: Path) -> list[str]:
     """The keys that may stand beside the one at `path`, of the one model meant where several could be."""
     above = spot_at(root, path[:-1]) or Spot((), None)
     node = _node(tree, path[:-1])
-    word = child(node, "distribution")
-    for model in above.models:
-        declared = model.model_fields.get("distribution")
-        if word is not None and declared is not None and declared.examples == [word.value]:
-            return list(model.model_fields)
+    for tag in ("distribution", "kind"):
+        word = child(node, tag)
+        for model in above.models:
+            declared = model.model_fields.get(tag)
+            wanted = word.value if word is not None else declared.default if declared is not None else None
+            if declared is not None and declared.examples == [wanted]:
+                return list(model.model_fields)
     return above.keys
 
 

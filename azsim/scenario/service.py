@@ -30,7 +30,7 @@ from azsim.scenario.fields import (
 )
 from azsim.scenario.operation import Call, Step
 from azsim.scenario.overload import DISCIPLINES, Discipline, Limit, OverloadOrNone, RateLimit, Warmup
-from azsim.scenario.traffic import Outcome
+from azsim.scenario.retry import Outcome
 from azsim.scenario.tree import Path
 from azsim.scenario.work import Work
 
@@ -237,6 +237,11 @@ class Service(Instance):
         "Whether one zone serves at a time; `none` lets all serve.",
         default="none",
         example={"zones": ["a", "b"], "promotion": "30s"},
+    )
+    overload_retry_after: OrNone[Duration] = key(
+        "The wait that `overload` answers ask for: a retry after one waits just that, in place of its back-off (R6).",
+        default="none",
+        example="1s",
     )
     scaling: Unbuilt = unbuilt("Instances that come and go with the load.", "instances_per_zone: 6")
 

@@ -1,4 +1,4 @@
-"""Who asks for what, how often and how patiently: traffic populations (R1, R2) and retries (R5, R6)."""
+"""Who asks for what, how often and how patiently: traffic populations (R1, R2, R5)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
 from azsim.base.units import SECOND_NS
+from azsim.scenario import breaker
+from azsim.scenario.breaker import BreakerOrNone
 from azsim.scenario.fields import (
     COUNT_MAX,
     PRIORITY_MAX,
-    RETRY_ATTEMPTS_MAX,
     Count,
     Duration,
     Flag,
@@ -21,19 +22,14 @@ from azsim.scenario.fields import (
     OrNoNames,
     OrNone,
     PositiveDuration,
-    PositiveNumber,
     Rate,
     Share,
-    Tokens,
     Unbuilt,
     key,
     refuse,
     unbuilt,
 )
-
-Outcome = Literal["timeout", "error", "refused", "reset", "overload", "no-target"]
-OUTCOMES: tuple[Outcome, ...] = ("timeout", "error", "refused", "reset", "overload", "no-target")
-Jitter = Literal["none", "full", "equal", "decorrelated"]
+from azsim.scenario.retry import Retry
 
 
 class RatePoint(Model):
@@ -99,68 +95,6 @@ RateProfile = Annotated[
 ]
 
 
-class Backoff(Model):
-    """How long a retry waits (R6): base x factor^(retry - 1), at most cap, drawn as `jitter` says."""
-
-    base: Duration = key("The wait before the first retry.", example="50ms")
-    factor: PositiveNumber = key("What each further retry multiplies the wait by.", default=2, example=2)
-    cap: Duration = key("The longest wait.", default="20s", example="20s")
-    jitter: Jitter = key(
-        "How the wait is drawn: `none` (exact), `full` (0 to the wait), `equal` (half to the whole) or "
-        "`decorrelated` (base to three times the previous wait).",
-        default="full",
-        example="full",
-        unbuilt={"proportional": "jitter: equal"},
-    )
-
-
-class Budget(Model):
-    """A token bucket that pays for retries, one per client process (R2, R6); it starts full."""
-
-    kind: Literal["token-bucket"] = key(
-        "The kind of budget.",
-        default="token-bucket",
-        example="token-bucket",
-        unbuilt=dict.fromkeys(("ratio", "grpc", "client-throttling"), "kind: token-bucket"),
-    )
-    capacity: Tokens = key("The most tokens the bucket holds.", default=500, example=500)
-    cost: Tokens = key("Tokens a retry takes; without enough of them there is no retry.", default=5, example=5)
-    timeout_cost: Tokens = key("Tokens a retry takes after a timeout.", follows="cost", example=10)
-    deposit: Tokens = key("Tokens that come back as `deposit_on` says.", default=1, example=1)
-    deposit_after_retry: Annotated[
-        Annotated[Tokens, Tag("<number>")] | Annotated[Literal["cost"], Tag("<word>")],
-        Discriminator(lambda value: "<word>" if isinstance(value, str) else "<number>"),
-    ] = key(
-        "Tokens that come back when the request had been retried; `cost` gives back what its last retry took.",
-        follows="deposit",
-        rule="must be a number of tokens or the word cost",
-        example="cost",
-    )
-    deposit_on: Literal["success", "request"] = key(
-        "When tokens come back: at each success, or at each new request.", default="success", example="success"
-    )
-
-
-class Retry(Model):
-    """When and how a failed attempt is tried again (R6)."""
-
-    attempts: Annotated[int, Strict(), Field(ge=1, le=RETRY_ATTEMPTS_MAX)] = key(
-        "The most attempts of a request, the first one included.", default=3, example=3
-    )
-    backoff: OrNone[Backoff] = key(
-        "The wait before a retry; `none` retries at once.", default="none", example={"base": "50ms", "jitter": "full"}
-    )
-    on: Annotated[tuple[Outcome, ...], Field(min_length=1)] = key(
-        "The outcomes that are tried again (R4).", default=OUTCOMES, example=["timeout", "error"]
-    )
-    budget: OrNone[Budget] = key(
-        "What limits the retries of one client process; `none` does not.",
-        default="none",
-        example={"kind": "token-bucket", "capacity": 500, "cost": 5},
-    )
-    preset: Unbuilt = unbuilt("A named policy of a product.", "retry: {attempts: 3, backoff: {base: 50ms}}")
-
-
 class Population(Model):
     """Clients that behave alike: requests by a rate (a Poisson process), by a trace, or of users who think (R1)."""
 
@@ -216,7 +150,7 @@ class Population(Model):
         default={},
         example={"browse": "80%", "buy": "20%"},
     )
-    breaker: Unbuilt = unbuilt("A circuit breaker in each client process.", "retry: {budget: {capacity: 500, cost: 5}}")
+    breaker: BreakerOrNone = key("A circuit breaker in each client process.", default="none", example=breaker.EXAMPLE)
     hedge: Unbuilt = unbuilt("A second copy of a slow request.", "retry: {attempts: 2}")
 
     @model_validator(mode="after")

@@ -22,8 +22,9 @@ from azsim.scenario.faults import (
 from azsim.scenario.operation import Call, Quorum, copies
 from azsim.scenario.paths import nearest
 from azsim.scenario.problems import Problem
+from azsim.scenario.retry import Retry
 from azsim.scenario.service import Balancer, Instance, Service
-from azsim.scenario.traffic import Population, Retry
+from azsim.scenario.traffic import Population
 from azsim.scenario.tree import Path
 
 INSTANCES_MAX: Final = 100_000
@@ -417,6 +418,9 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
             if not _CHANGEABLE.fullmatch(changed):
                 rule = "cannot change while the system runs; see `set` in the reference for what can"
                 yield Problem((*path, "set", changed), rule, "traffic.shoppers.retry.attempts: 1", at_key=True)
+            elif "proportional" in str(spec.set[changed]):
+                rule = "jitter cannot become proportional while the system runs"
+                yield Problem((*path, "set", changed), rule, "traffic.shoppers.retry.backoff.jitter: full", at_key=True)
         return
     if isinstance(spec, Partition):
         for position, zone in enumerate(spec.between):

@@ -6,7 +6,7 @@ Nothing here depends on anything but the scenario, the seed and the replicate: t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from azsim.base.seeds import run_key
 from azsim.base.units import SECOND_NS
-from azsim.dataplane.codes import INFINITE, Outcome
+from azsim.dataplane.codes import INFINITE
 from azsim.dataplane.layout import (
     HOP,
     HOP_CHANGEABLE,
@@ -22,6 +22,7 @@ from azsim.dataplane.layout import (
     INSTANCE_CHANGEABLE,
     OPERATION,
     PLACE,
+    POLICY,
     POPULATION,
     SEGMENT,
     SERVICE,
@@ -40,8 +41,10 @@ from azsim.scenario.arithmetic import mixes_at
 from azsim.scenario.operation import Call
 from azsim.scenario.overload import AimdLimit, FixedLimit, Gradient2Limit, VegasLimit, discipline_kind
 from azsim.scenario.programs import mean_work_ns
+from azsim.scenario.retry import Budget, Grpc, Retry, TokenBucket
 from azsim.scenario.service import FailOpenBelow, Health, Instance, Service
-from azsim.scenario.traffic import Budget, Population, RatePoint, Retry
+from azsim.scenario.traffic import Population, RatePoint
+from azsim.simulation.lower_policies import Policies, mask
 from azsim.simulation.lower_programs import Programs, cumulated
 from azsim.simulation.lower_work import WorkTable, work_parameters
 
@@ -50,7 +53,6 @@ __all__ = ["Scenario", "changed_rows", "instance_numbers", "lower", "work_parame
 
 Row = dict[str, Any]
 
-_OUTCOMES = {outcome.word: outcome for outcome in Outcome}
 _ALGORITHMS = {
     "random": balancing.RANDOM,
     "round-robin": balancing.ROUND_ROBIN,
@@ -62,6 +64,7 @@ _JITTERS = {
     "full": retry.FULL,
     "equal": retry.EQUAL,
     "decorrelated": retry.DECORRELATED,
+    "proportional": retry.PROPORTIONAL,
 }
 _DISCIPLINES = {
     "fifo": shedding.FIFO,
@@ -116,7 +119,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
     work_table = WorkTable()
     programs = Programs(scenario, work_table)
     instances, traits, names = _instances(scenario, numbers, work_table)
-    hops = _Hops(services, programs)
+    hops = _Hops(scenario, programs)
     populations: list[Row] = []
     places: list[Row] = []
     segments: list[Row] = []
@@ -168,15 +171,19 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         places=_table(PLACE, places),
         segments=_table(SEGMENT, segments),
         hops=_table(HOP, hops.rows),
+        policies=_table(POLICY, hops.policies.rows),
         services=_table(SERVICE, service_rows),
         instances=instances,
         traits=traits,
         work_table=work_table.table,
         delay_ns=_delays(scenario),
         buckets=hops.buckets,
+        meters=hops.policies.meters,
+        breakers=hops.policies.breakers,
+        ring_places=hops.policies.ring_places,
         shared_cpu=bool(np.any(instances["cores"] < instances["slots"]))
         or any(fault.kind in ("cpu_stress", "pause") for fault in scenario.faults),
-        rich=_is_rich(scenario) or programs.used or hops.rich,
+        rich=_is_rich(scenario) or programs.used or hops.rich or hops.policies.used,
         operation_names=programs.names,
         operations=_table(OPERATION, programs.operations),
         steps=_table(STEP, programs.steps),
@@ -236,14 +243,6 @@ def _or_infinite(time_ns: int | None) -> int:
     return INFINITE if time_ns is None else time_ns
 
 
-def _mask(words: Iterable[str]) -> int:
-    """The set of outcomes as bits."""
-    mask = 0
-    for word in words:
-        mask |= 1 << _OUTCOMES[word]
-    return mask
-
-
 def _tokens(tokens: float) -> int:
     """Tokens in thousandths (O2)."""
     return round(tokens * 1000)
@@ -291,10 +290,12 @@ def _segments(profile: Sequence[RatePoint]) -> list[Row]:
 class _Hops:
     """Collects the hops, and numbers the token buckets that their budgets need."""
 
-    def __init__(self, services: Mapping[str, int], programs: Programs) -> None:
+    def __init__(self, scenario: Scenario, programs: Programs) -> None:
         self.rows: list[Row] = []
+        self.policies = Policies()
         self.buckets = 0
-        self._services = services
+        self._numbers = {name: number for number, name in enumerate(scenario.services)}
+        self._services = scenario.services
         self._programs = programs
 
     @property
@@ -305,7 +306,7 @@ class _Hops:
     def add(self, hop: Population | Call, clients: int, *, caller: int = -1, population: int = -1) -> int:
         """Adds the hop of a population or a call that so many client processes make (O7); its row."""
         row: Row = {
-            "service": self._services[hop.to],
+            "service": self._numbers[hop.to],
             "caller": caller,
             "population": population,
             "timeout_ns": _or_infinite(hop.timeout),
@@ -320,10 +321,12 @@ class _Hops:
             "optional": int(isinstance(hop, Call) and hop.optional),
         }
         row |= _retry(hop.retry)
-        row |= _budget(hop.retry.budget if hop.retry else None, self.buckets)
+        budget = hop.retry.budget if hop.retry else None
+        row |= _bucket(budget, self.buckets)
         if row["buckets_first"] >= 0:
             self.buckets += clients
         self.rows.append(row)
+        self.policies.add(hop, self._services[hop.to].overload_retry_after, clients)
         return len(self.rows) - 1
 
 
@@ -332,7 +335,7 @@ def _retry(policy: Retry | None) -> Row:
     row |= {"backoff_base_ns": 0, "backoff_cap_ns": 0, "backoff_factor": 1.0}
     if policy is None:
         return row
-    row |= {"attempts": policy.attempts, "retry_on": _mask(policy.on)}
+    row |= {"attempts": policy.attempts, "retry_on": mask(policy.on)}
     if policy.backoff is not None:
         row |= {
             "backoff": _JITTERS[policy.backoff.jitter],
@@ -343,8 +346,11 @@ def _retry(policy: Retry | None) -> Row:
     return row
 
 
-def _budget(budget: Budget | None, buckets_first: int) -> Row:
-    if budget is None:
+def _bucket(budget: Budget | None, buckets_first: int) -> Row:
+    """The token bucket of a budget that has one."""
+    if isinstance(budget, Grpc):
+        budget = TokenBucket(capacity=budget.max_tokens, cost=0, timeout_cost=0, deposit=budget.ratio)
+    if not isinstance(budget, TokenBucket):
         names = ("capacity", "cost", "timeout_cost", "deposit", "deposit_after_retry", "on_request")
         return {"buckets_first": -1} | {f"budget_{name}": 0 for name in names}
     after_retry = budget.deposit_after_retry
@@ -367,7 +373,7 @@ def _service(service: Service) -> Row:
         "cross_zone": int(balancer.cross_zone),
         "balancer_timeout_ns": _or_infinite(balancer.timeout),
         "redispatch_attempts": balancer.retry.attempts if balancer.retry else 1,
-        "redispatch_on": _mask(balancer.retry.on) if balancer.retry else 0,
+        "redispatch_on": mask(balancer.retry.on) if balancer.retry else 0,
     } | (_NO_HEALTH if balancer.health is None else _health(balancer.health))
 
 

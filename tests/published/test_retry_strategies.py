@@ -8,7 +8,8 @@ His token bucket holds 5, gains 0.1 on every request (not on retries) and lets a
 which the retry then takes; the number of attempts has no bound. Tokens there are multiples of 0.1, so "more than 1" is
 "at least 1.1": a bucket of 4.9 from which a retry takes 1 if it holds at least 1 is the same, shifted by 0.1.
 
-His circuit breaker (a cumulative ratio of failures, without a window) is not in the table: azsim has no breaker yet.
+His circuit breaker is one of retries: three of them, unless the client's failed attempts so far, this one included, are
+more than 10% of its calls so far (`kind: cumulative`). It has no window, and never stops a first attempt.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ STRATEGIES: dict[str, Any] = {
         "attempts": 1000,
         "budget": {"capacity": 4.9, "cost": 1, "deposit": 0.1, "deposit_on": "request"},
     },
+    "breaker": {"attempts": 4},
 }
 # strategy, f, success, attempts a request
 PUBLISHED = [
@@ -46,6 +48,10 @@ PUBLISHED = [
     ("token bucket", 0.20, 0.892, 1.117),
     ("token bucket", 0.50, 0.557, 1.121),
     ("token bucket", 0.75, 0.281, 1.122),
+    ("breaker", 0.10, 0.929, 1.033),
+    ("breaker", 0.20, 0.804, 1.001),
+    ("breaker", 0.50, 0.493, 1.000),
+    ("breaker", 0.75, 0.246, 1.0),
 ]
 
 
@@ -63,6 +69,7 @@ def scenario(strategy: str, failing: float) -> Scenario:
                     "rate": [{"at": "0s", "rate": "1000/s"}, {"at": "20s", "rate": "0/s"}],
                     "clients": 100,
                     "retry": STRATEGIES[strategy],
+                    "breaker": {"kind": "cumulative", "rate": "10%"} if strategy == "breaker" else "none",
                 }
             },
             "services": {"server": {"slots": 500, "queue": 0, "work": {"distribution": "exponential", "mean": "10ms"}}},

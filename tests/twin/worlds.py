@@ -18,7 +18,7 @@ from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, InstanceState, Outcome, Reason
 from azsim.dataplane.layout import Plan, Recording
 from azsim.dataplane.protocol import DataPlane, Notice
-from azsim.policy import balancing, cpu, distributions, limits, retry, shedding
+from azsim.policy import balancing, breakers, cpu, distributions, guards, limits, retry, shedding
 from tests.plans import (
     MS,
     CallSpec,
@@ -36,6 +36,8 @@ from tests.plans import (
 
 FEATURES: Counter[str] = Counter()
 END_NS = 400 * MS
+BREAKERS = [breakers.CONSECUTIVE, breakers.COUNT_WINDOW, breakers.TIME_WINDOW, breakers.CUMULATIVE]
+BUDGETS = [guards.TOKEN_BUCKET, guards.GRPC, guards.RATIO, guards.CLIENT_THROTTLING]
 
 RETRIED = [
     Outcome.ERROR,
@@ -76,7 +78,7 @@ def _grid(low_ms: float, high_ms: float) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _hops(draw: Any, deadlines: bool, rich: bool = False) -> dict[str, Any]:
+def _hops(draw: Any, deadlines: bool, rich: bool) -> dict[str, Any]:
     hop: dict[str, Any] = {
         "attempts": draw(st.integers(1, 4)),
         "timeout_ns": draw(st.one_of(_grid(2, 60), st.just(INFINITE))),
@@ -113,7 +115,53 @@ def _hops(draw: Any, deadlines: bool, rich: bool = False) -> dict[str, Any]:
             "budget_on_request": draw(st.integers(0, 1)),
         }
         _note("budget", True)
+    if rich:
+        hop |= draw(_policies(hop))
     return hop
+
+
+@st.composite
+def _policies(draw: Any, hop: dict[str, Any]) -> dict[str, Any]:
+    """What only a rich kernel has: other budgets and jitter, other targets, waits that are asked for."""
+    policy: dict[str, Any] = {"avoid_previous": draw(st.integers(0, 1))}
+    policy["retry_after_ns"] = draw(st.one_of(st.just(-1), _grid(0, 20)))
+    if draw(st.booleans()):
+        policy |= {"backoff": retry.PROPORTIONAL, "backoff_spread": draw(st.sampled_from([0.2, 1.0]))}
+    policy["budget"] = draw(st.sampled_from(BUDGETS))
+    policy["budget_part_ns"] = draw(_grid(0.5, 20))
+    if policy["budget"] == guards.GRPC:
+        policy |= {"budget_capacity": draw(st.integers(1, 6)) * 1000, "budget_deposit": draw(st.integers(0, 1000))}
+        policy |= {"budget_cost": 0, "budget_timeout_cost": 0, "budget_deposit_after_retry": policy["budget_deposit"]}
+        policy |= {"budget_on_request": 0}
+    elif policy["budget"] == guards.RATIO:
+        policy |= {"budget_capacity": None, "budget_ratio": draw(st.integers(0, 600_000))}
+        policy |= {"budget_reserve": draw(st.integers(0, 2_500_000))}
+    elif policy["budget"] == guards.CLIENT_THROTTLING:
+        policy |= {"budget_capacity": None, "throttle_k": draw(st.sampled_from([1.0, 1.5, 2.0]))}
+    retries = hop["attempts"] > 1 and len(hop["retry_on"]) > 0
+    _note("avoids the previous target", retries and policy["avoid_previous"] == 1)
+    _note("retry after overload", Outcome.OVERLOAD in hop["retry_on"] and retries and policy["retry_after_ns"] >= 0)
+    _note("proportional jitter", retries and "backoff" in policy)
+    _note("gRPC budget", retries and policy["budget"] == guards.GRPC)
+    _note("ratio budget", retries and policy["budget"] == guards.RATIO)
+    kind = draw(st.sampled_from([breakers.NO_BREAKER, *BREAKERS]))
+    if kind != breakers.NO_BREAKER:
+        policy |= {
+            "breaker": kind,
+            "breaker_on": tuple(draw(st.sets(st.sampled_from(RETRIED), min_size=1))),
+            "breaker_probes": draw(st.integers(1, 3)),
+            "breaker_volume": draw(st.integers(1, 4)),
+            "breaker_rate": draw(st.sampled_from([1, 100_000, 333_333, 500_000, 1_000_000])),
+            "breaker_open_ns": draw(_grid(0.5, 60)),
+            "breaker_window": draw(st.integers(4, 8)),
+            "breaker_part_ns": draw(_grid(0.5, 20)),
+        }
+        if draw(st.booleans()):
+            policy["retry_on"] = (*hop["retry_on"], Outcome.BREAKER_OPEN)
+    _note(f"breaker kind {kind}", kind != breakers.NO_BREAKER)
+    _note("retried while the breaker is open", "retry_on" in policy and hop["attempts"] > 1)
+    _note("client throttling", policy["budget"] == guards.CLIENT_THROTTLING)
+    return policy
 
 
 @st.composite
@@ -172,7 +220,8 @@ def _calls(draw: Any, below: ServiceSpec) -> CallSpec:
     asks = draw(st.sampled_from([None, *below.operations]))
     optional = draw(st.integers(0, 1))
     _note("asks for an operation", asks is not None)
-    return call(below.name, asks, **draw(_hops(draw(st.booleans()), rich=True)), optional=optional)
+    hop = draw(_hops(draw(st.booleans()), draw(st.booleans())))
+    return call(below.name, asks, **hop, optional=optional)
 
 
 @st.composite
@@ -288,8 +337,7 @@ def _populations(draw: Any, target: ServiceSpec, zones: list[str], rich: bool) -
     if target.operations and draw(st.booleans()):
         mix = dict.fromkeys(target.operations, 0.5)
         _note("mix of operations", True)
-    clients = draw(st.integers(1, 3))
-    hop = draw(_hops(True, rich))
+    clients, hop = draw(st.integers(1, 3)), draw(_hops(True, rich))
     return population(target.name, name="p", clients=clients, places=places, mix=mix, **given, **hop)
 
 
@@ -297,8 +345,9 @@ def _populations(draw: Any, target: ServiceSpec, zones: list[str], rich: bool) -
 def worlds(draw: Any, full: bool = True) -> World:
     """A world; without `full` one that the lean kernel can run."""
     zones = ["a", "b", "c"][: draw(st.integers(2, 3))]
-    table = [0, MS, 3 * MS // 2, 10 * MS]
     rich = full and draw(st.booleans())
+    _note("rich", rich)
+    table = [0, MS, 3 * MS // 2, 10 * MS]
     depth = draw(st.integers(1, 3)) if full else 1
     names = [f"s{k}" for k in range(depth)]
     programs = full and draw(st.booleans())

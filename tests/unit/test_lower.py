@@ -15,7 +15,7 @@ from azsim.base.seeds import run_key
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import INFINITE, Outcome
 from azsim.dataplane.layout import Plan
-from azsim.policy import balancing, distributions, retry, users
+from azsim.policy import balancing, distributions, guards, retry, users
 from azsim.policy.arrivals import UNITS_PER_REQUEST, integral
 from azsim.scenario import Scenario
 from azsim.simulation.lower import lower
@@ -104,6 +104,51 @@ def test_the_same_input_gives_the_same_tables_and_another_seed_another_key_alone
     assert same(one, again)
     assert one.key != other.key
     assert [f.name for f in fields(Plan) if not np.array_equal(getattr(one, f.name), getattr(other, f.name))] == ["key"]
+
+
+def policy(**retry: Any) -> tuple[Plan, Any, Any]:
+    """A plan whose shoppers retry like this, and their rows of hops and policies."""
+    plan = lower(scenario_of(**{"traffic.shoppers.retry": {"attempts": 3} | retry}), 1)
+    return plan, plan.hops[0], plan.policies[0]
+
+
+def test_what_every_kernel_has_asks_for_no_rich_one() -> None:
+    plan = lower(scenario_of(), 1)
+    assert not plan.rich
+    assert plan.meters == 0
+    assert len(plan.policies) == len(plan.hops)
+    assert len({row.item() for row in plan.policies}) == 1
+    # What is said but changes nothing asks for nothing, either.
+    assert not policy(backoff={"base": "1s", "spread": "50%"})[0].rich
+
+
+def test_budgets_that_are_windows_are_numbered_by_process() -> None:
+    plan, hop, row = policy(budget={"kind": "ratio", "ratio": "12.5%", "floor": "0.5/s", "window": "7s"})
+    assert plan.rich
+    assert (row["budget"], row["budget_meters"], plan.meters) == (guards.RATIO, 0, 100)
+    assert (row["budget_ratio"], row["budget_reserve"], row["budget_part_ns"]) == (125_000, 3_500_000, 700 * MS)
+    assert (hop["buckets_first"], plan.policies[1]["budget_meters"]) == (-1, -1)
+    plan, hop, row = policy(budget={"kind": "client-throttling", "k": 1.5, "window": "2min"})
+    assert (row["budget"], row["throttle_k"], row["budget_part_ns"]) == (guards.CLIENT_THROTTLING, 1.5, 12_000 * MS)
+    assert (hop["buckets_first"], plan.meters) == (-1, 100)
+
+
+def test_a_grpc_budget_is_a_bucket_that_retries_do_not_pay_from() -> None:
+    plan, hop, row = policy(budget={"kind": "grpc", "max_tokens": 8, "ratio": 0.25})
+    assert (row["budget"], row["budget_meters"], plan.meters) == (guards.GRPC, -1, 0)
+    names = ("capacity", "cost", "timeout_cost", "deposit", "deposit_after_retry", "on_request")
+    assert [int(hop[f"budget_{name}"]) for name in names] == [8000, 0, 0, 250, 250, 0]
+
+
+def test_jitter_targets_and_asked_waits_are_policies() -> None:
+    backoff = {"base": "50ms", "jitter": "proportional", "spread": "30%"}
+    plan, hop, row = policy(backoff=backoff, avoid_previous=True)
+    assert (hop["backoff"], row["backoff_spread"], row["avoid_previous"]) == (retry.PROPORTIONAL, 0.3, 1)
+    assert row["retry_after_ns"] == -1
+    plan = lower(scenario_of(**{"services.store.overload_retry_after": "200ms"}), 1)
+    assert plan.rich
+    # Shoppers alone ask front.
+    assert plan.policies["retry_after_ns"].tolist() == [-1, 200 * MS, 200 * MS, 200 * MS]
 
 
 def test_delays_are_between_zones_and_outside_last() -> None:

@@ -233,6 +233,32 @@ def test_decorrelated_backoff_grows_threefold_to_its_cap() -> None:
     assert web.slot_s_max == pytest.approx(0.02 + 4 * 0.001 + 0.3 + 0.9 + 1.0)
 
 
+def test_proportional_jitter_may_exceed_the_cap_by_its_spread() -> None:
+    backoff = {"base": "100ms", "cap": "300ms", "jitter": "proportional", "spread": "50%"}
+    call = {"to": "store", "timeout": "1ms", "retry": {"attempts": 4, "backoff": backoff}}
+    services = {
+        "web": {"work": {"distribution": "constant", "mean": "20ms"}, "calls": [call]},
+        "store": {"work": {"distribution": "constant", "mean": "10ms"}},
+    }
+    web = arithmetic(shop(services=services)).services["web"]
+    assert web.slot_s_max == pytest.approx(0.02 + 4 * 0.001 + 0.15 + 0.3 + 0.45)
+
+
+def test_a_wait_that_overload_answers_ask_for_may_be_the_longest() -> None:
+    call = {"to": "store", "timeout": "1ms", "retry": {"attempts": 3, "backoff": {"base": "100ms"}}}
+    services = {
+        "web": {"work": {"distribution": "constant", "mean": "20ms"}, "calls": [call]},
+        "store": {"work": {"distribution": "constant", "mean": "10ms"}, "overload_retry_after": "150ms"},
+    }
+    web = arithmetic(shop(services=services)).services["web"]
+    assert web.slot_s_max == pytest.approx(0.02 + 3 * 0.001 + 0.15 + 0.2)
+
+
+def test_clients_that_throttle_themselves_are_no_finding() -> None:
+    users = {"to": "web", "rate": "300/s", "retry": {"attempts": 3, "budget": {"kind": "client-throttling"}}}
+    assert not found(arithmetic(shop(traffic={"users": users})), "Nothing limits")
+
+
 def test_attempts_multiply_down_the_tiers() -> None:
     figures = arithmetic(load(BASE))
     assert figures.services["web"].attempts_product == 3 * 3  # the client's and the balancer's
@@ -253,6 +279,12 @@ def test_attempts_multiply_down_the_tiers() -> None:
         ({"capacity": 4, "cost": 5}, 0, 0),
         ({"capacity": 4, "cost": 0}, math.inf, math.inf),
         ("none", math.inf, math.inf),
+        # 100 processes with 3/s each: 10 x 10 + 20% of 30; all failing, 9, 8, 7 and 6 tokens are more than 5.
+        ({"kind": "ratio", "ratio": "20%", "floor": "10/s", "window": "10s"}, 100 * 106, 100 * 106),
+        ({"kind": "grpc", "max_tokens": 10}, 100 * 4, 100 * 4),
+        ({"kind": "grpc", "max_tokens": 9}, 100 * 4, 100 * 4),
+        ({"kind": "grpc", "max_tokens": 2}, 0, 0),
+        ({"kind": "client-throttling"}, math.inf, math.inf),
     ],
 )
 def test_the_burst_of_all_budgets(budget: Any, burst: float, burst_timeouts: float) -> None:

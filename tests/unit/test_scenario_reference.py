@@ -35,7 +35,7 @@ SEEN_BY_THE_SCHEMA = [
     *("fraction-for-count", "boolean-for-number", "on-for-boolean", "list-for-mapping", "mapping-for-list", "no-slots"),
     *("too-many-slots", "unknown-word", "unknown-distribution", "unknown-outcome", "no-outcome", "queue-word"),
     *("hosts-word", "one-zone", "wrong-version", "bad-name", "bad-service-name", "none-for-required"),
-    *("unbuilt-breaker", "unbuilt-pool", "discipline-word", "unbuilt-placement", "unbuilt-operators"),
+    *("unknown-breaker", "unbuilt-pool", "discipline-word", "unbuilt-placement", "unbuilt-operators"),
 ]
 
 
@@ -57,7 +57,8 @@ def test_the_reference_lists_every_key() -> None:
     for key in ("timeout_cost", "propagation", "instances_per_zone", "detect_within", "cpu_stress", "shape", "`for`"):
         assert key in text
     for heading in (
-        "## traffic.*.retry.budget",
+        "## traffic.*.retry.budget: token-bucket",
+        "## traffic.*.retry.budget: ratio",
         "## services.*.balancer.health",
         "## faults.*.zone_loss",
         "## abort.*",

@@ -19,7 +19,8 @@ from azsim.scenario import Scenario, load
 from azsim.scenario.contents import Contents
 from azsim.scenario.paths import Spot, below, entry_names
 from azsim.scenario.problems import written
-from azsim.scenario.traffic import OUTCOMES, RateFile
+from azsim.scenario.retry import OUTCOMES
+from azsim.scenario.traffic import RateFile
 from azsim.scenario.tree import Origin, from_plain
 
 FILE = Path(__file__).parents[1] / "faults/base.yaml"

@@ -66,7 +66,10 @@ class Call:
         deadline_ns = hop.row.deadline_ns
         self._deadline_ns = min(by_ns, hop.clock.now_ns + deadline_ns if deadline_ns < INFINITE else INFINITE)
         self._attempts = 0
-        self._backoff_ns = hop.row.backoff_base_ns  # the last one
+        self._backoff_ns = hop.row.backoff_base_ns  # the last one drawn
+        self._wait_ns = 0  # before the next attempt
+        self._period: int | None = None  # its breaker's, at the last send
+        self._tried: Host | None = None  # the target of the last dispatch
         self._paid = 0  # for the last retry
         self._over = False
         self._wake = hop.clock.event()
@@ -75,14 +78,17 @@ class Call:
     def _run(self) -> Generator[simpy.Event, Any, None]:
         """The life of the call (D4, D14, D15)."""
         hop = self.hop
+        hop.guards[self._client].call_begins()
         if hop.row.budget_on_request:
             hop.deposit(self._client, hop.row.budget_deposit)
         while True:
             if self._attempts == 0 and self._clock.now_ns >= self._deadline_ns:
                 outcome = Outcome.DEADLINE  # no time is left for a first attempt (D49)
                 break
-            outcome = (yield self._wake) if self._send() else Outcome.NO_TARGET
+            refusal = self._send()
+            outcome = (yield self._wake) if refusal is None else refusal
             self._ledger.attempt_ended(hop.number, hop.row.population, outcome)
+            hop.hears(self._client, self._period, outcome)
             if outcome is Outcome.OK:
                 self._deposit_for_success()
                 break
@@ -90,7 +96,7 @@ class Call:
             if failure is not None:
                 outcome = failure
                 break
-            self._timer(self._clock.now_ns + self._backoff_ns, Kind.BACKOFF_END, self._tag(0), None, self._go_on)
+            self._timer(self._clock.now_ns + self._wait_ns, Kind.BACKOFF_END, self._tag(0), None, self._go_on)
             yield self._wake
         self._over = True
         self._ended(self, outcome)
@@ -107,6 +113,7 @@ class Call:
             if cancel and self.hop.row.cancel:
                 self.hop.network.cancel(self.attempt.dispatch)
             self._ledger.attempt_ended(self.hop.number, self.hop.row.population, Outcome.CANCELLED)
+            self.hop.hears(self._client, self._period, Outcome.CANCELLED)
             self._stop_waiting(self.attempt)
 
     def _tag(self, dispatch: int) -> int:
@@ -114,21 +121,32 @@ class Call:
 
     # Sending: the caller, then the balancer.
 
-    def _send(self) -> bool:
-        """Send the next attempt; False: there is no target for it (D4)."""
+    def _send(self) -> Outcome | None:
+        """Send the next attempt (D4); its outcome if it is refused on the spot (D63, D67) or has no target."""
         hop, now_ns = self.hop, self._clock.now_ns
         self._attempts += 1
-        self._ledger.attempt_sent(hop.number, hop.row.service, hop.row.population, self._start_row)
+        self._ledger.attempt_made(hop.number)
+        guard = hop.guards[self._client]
+        self._period = guard.breaker.let_through()
+        if self._period is None:
+            return Outcome.BREAKER_OPEN
+        refusal = guard.refusal(Key(self._request, self._path, self._tag(0)))
+        if refusal is not None:
+            return refusal
+        self._ledger.attempt_sent(hop.row.service, hop.row.population, self._start_row)
         expiry_ns = min(now_ns + hop.row.timeout_ns, self._deadline_ns)
-        target = self._choose(0, None)
+        avoided = self._tried if hop.policy.avoid_previous else None
+        target = self._choose(0, avoided)
+        if target is None and avoided is not None:
+            target = self._choose(0, None)
         if target is None:
-            return False
+            return Outcome.NO_TARGET
         dispatch = self._dispatch_to(target, 0, expiry_ns)
         self.attempt = Attempt(self._attempts, now_ns, expiry_ns, dispatch)
         if expiry_ns < INFINITE:
             self._timer(expiry_ns, Kind.TIMEOUT, self._tag(0), self.attempt, self._time_out)
         self._launch(dispatch)
-        return True
+        return None
 
     def _choose(self, dispatch: int, excluded: Host | None) -> Host | None:
         key = Key(self._request, self._path, self._tag(dispatch))
@@ -138,6 +156,7 @@ class Call:
         return balancer.choose(balancer.keeps_to_zone(self.hop.row, self._place, excluded), self._place, key, excluded)
 
     def _dispatch_to(self, target: Host, dispatch: int, expiry_ns: int) -> Dispatch:
+        self._tried = target
         self.hop.balancer.outstanding[target] += 1
         self._ledger.count(target.service, layout.DISPATCHED)
         key = Key(self._request, self._path, self._tag(dispatch))
@@ -231,12 +250,28 @@ class Call:
     # The policy: what follows from an attempt's outcome.
 
     def _failure(self, outcome: Outcome) -> Outcome | None:
-        """What the call fails with after a failed attempt, None: it is retried after `_backoff_ns` (D15)."""
+        """What the call fails with after a failed attempt, None: it is retried after `_wait_ns` (D15)."""
         row, now_ns = self.hop.row, self._clock.now_ns
         if now_ns >= self._deadline_ns:
             return Outcome.DEADLINE
         if not row.retry_on >> outcome & 1 or self._attempts >= row.attempts or not self.hop.retries_on:
             return outcome
+        self._wait_ns = self._wait_after(outcome)
+        if now_ns + self._wait_ns >= self._deadline_ns:
+            return Outcome.DEADLINE
+        if self.hop.guards[self._client].breaker.stops_retries:
+            return Outcome.BREAKER_OPEN
+        cost = row.budget_timeout_cost if outcome is Outcome.TIMEOUT else row.budget_cost
+        if not self.hop.pay(self._client, cost) or not self.hop.allows_retry(self._client):
+            return Outcome.BUDGET_EXHAUSTED
+        self._paid = cost
+        return None
+
+    def _wait_after(self, outcome: Outcome) -> int:
+        """The wait before a retry: what an `overload` answer asks for (D64), else a back-off."""
+        row, policy = self.hop.row, self.hop.policy
+        if outcome is Outcome.OVERLOAD and policy.retry_after_ns >= 0:
+            return int(policy.retry_after_ns)
         self._backoff_ns = backoff(
             row.backoff,
             row.backoff_base_ns,
@@ -245,14 +280,9 @@ class Call:
             self._attempts,
             self._backoff_ns,
             key_hash(self.hop.run_key, self._request, self._path, self._tag(0), JITTER),
+            policy.backoff_spread,
         )
-        if now_ns + self._backoff_ns >= self._deadline_ns:
-            return Outcome.DEADLINE
-        cost = row.budget_timeout_cost if outcome is Outcome.TIMEOUT else row.budget_cost
-        if not self.hop.pay(self._client, cost):
-            return Outcome.BUDGET_EXHAUSTED
-        self._paid = cost
-        return None
+        return self._backoff_ns
 
     def _deposit_for_success(self) -> None:
         """D14, D33."""

@@ -63,7 +63,7 @@ class Reference:
             for number, row in enumerate(_rows(plan.instances))
         ]
         self._balancers = [Balancer(plan.key, service, self._instances_of(service), outside) for service in services]
-        tokens = [0] * plan.buckets
+        tokens, policies = [0] * plan.buckets, _rows(plan.policies)
         self._hops = [
             Hop(
                 number,
@@ -75,6 +75,7 @@ class Reference:
                 network,
                 ledger,
                 tokens,
+                policies[number],
             )
             for number, row in enumerate(_rows(plan.hops))
         ]

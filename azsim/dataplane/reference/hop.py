@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from azsim.dataplane.codes import Outcome
 from azsim.dataplane.reference.balancer import Balancer
 from azsim.dataplane.reference.clock import Clock
+from azsim.dataplane.reference.guard import Guard
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.network import Network
+from azsim.policy.guards import GRPC, grpc_allows
 
 
 @dataclass(slots=True, eq=False)
 class Hop:
     """What all calls over one hop share.
 
-    row: its row of Plan.hops; clients: how many client processes call over it (a service's instances are its own);
-    tokens: every bucket of the run, thousandths of a token. A client is the number of a client process.
+    row, policy: its rows of Plan.hops and Plan.policies; clients: how many client processes call over it (a service's
+    instances are its own); tokens: every bucket of the run, thousandths of a token. A client is the number of a client
+    process.
     """
 
     number: int
@@ -29,16 +33,22 @@ class Hop:
     network: Network
     ledger: Ledger
     tokens: list[int]
+    policy: Any
     retries_on: bool = True
+    guards: list[Guard] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.guards = [self._new_guard() for _ in range(self.clients)]
         for client in range(self.clients):
             self.refill(client)
 
+    def _new_guard(self) -> Guard:
+        return Guard(self.policy, self.run_key, self.clock)
+
     def change(self, fields: Mapping[str, Any]) -> None:
         """Let its policy be another from now on; buckets hold no more than they now can (D57)."""
-        for field, value in fields.items():
-            setattr(self.row, field, value)
+        for name, value in fields.items():
+            setattr(self.row, name, value)
         for client in range(self.clients):
             self.deposit(client, 0)
 
@@ -60,3 +70,22 @@ class Hop:
     def refill(self, client: int) -> None:
         """Fill a client's bucket."""
         self.deposit(client, self.row.budget_capacity)
+
+    def restart(self, client: int) -> None:
+        """A client process starts anew: its bucket is full, and it remembers nothing (D33)."""
+        self.refill(client)
+        self.guards[client] = self._new_guard()
+
+    def hears(self, client: int, period: int | None, outcome: Outcome) -> None:
+        """An attempt of a client has its outcome (D62, D63, D68); `period` is what the breaker gave it."""
+        self.guards[client].breaker.hears(period, outcome)
+        if self.policy.budget == GRPC and self.row.retry_on >> outcome & 1:
+            bucket = self.row.buckets_first + client
+            self.tokens[bucket] = max(0, self.tokens[bucket] - 1000)
+        self.guards[client].hears(outcome)
+
+    def allows_retry(self, client: int) -> bool:
+        """Whether a client's budget, if it is no bucket to pay from, lets it retry (D61, D62)."""
+        if self.policy.budget == GRPC:
+            return grpc_allows(self.tokens[self.row.buckets_first + client], self.row.budget_capacity)
+        return self.guards[client].allows_retry()

@@ -411,7 +411,7 @@ class Instance:
             self._limiter.restart()
             self._cold, self._served = True, 0
             for hop in self.outgoing:
-                hop.refill(self.client)
+                hop.restart(self.client)
         self.cpu.set_state(paused=self.paused, dead=state is InstanceState.DEAD)
         if resumes:
             self._resume()

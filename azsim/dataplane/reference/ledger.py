@@ -70,9 +70,12 @@ class Ledger:
             now[layout.FAILED + outcome] += 1
             start[layout.STARTED_FAILED + outcome] += 1
 
-    def attempt_sent(self, hop: int, service: int, population: int, start_row: int) -> None:
-        """An attempt was sent (D4); population -1: by a job."""
+    def attempt_made(self, hop: int) -> None:
+        """An attempt begins; it may be refused before it is sent (D63)."""
         self.hop_attempts[hop] += 1
+
+    def attempt_sent(self, service: int, population: int, start_row: int) -> None:
+        """An attempt was sent (D4); population -1: by a job."""
         self.count(service, layout.SENT)
         if population >= 0:
             self.populations[self.row][population, layout.ATTEMPTS] += 1

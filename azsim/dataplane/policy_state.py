@@ -1,0 +1,61 @@
+"""What rich kernels keep for the policies of callers (R6): records, and the pools of state.py that hold them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from azsim.base.jit import memory, part
+from azsim.dataplane import layout
+
+_INT8, _INT64 = np.dtype("i1"), np.dtype("i8")
+
+# What a rich kernel knows of a call beside CALL.
+EXTRA = np.dtype(
+    [
+        ("client", "i4"),  # number of its client process
+        ("tried", "i4"),  # the instance that got its last dispatch
+        ("period", "i4"),  # its breaker's, when the last attempt was sent; NONE: it was kept back
+    ],
+    align=True,
+)
+
+# A circuit breaker (D66). A period lasts from one change of its state to the next.
+BREAKER = np.dtype(
+    [
+        ("state", "i4"),  # policy/breakers.py
+        ("period", "i4"),
+        ("until_ns", "i8"),  # while open
+        ("attempts", "i8"),  # heard of in this period, at most as many as the window; cumulative: calls begun
+        ("failures", "i8"),  # of them; consecutive, closed: in a row
+        ("place", "i4"),  # of the next result in its ring
+        ("let", "i4"),  # half-open: probes let through
+    ],
+    align=True,
+)
+
+
+@part
+def policies_of(a: Any) -> Any:
+    return memory(a.policies_at, layout.POLICY)
+
+
+@part
+def meters_of(a: Any) -> Any:
+    return memory(a.meters_at, _INT64)
+
+
+@part
+def breakers_of(a: Any) -> Any:
+    return memory(a.breakers_at, BREAKER)
+
+
+@part
+def rings_of(a: Any) -> Any:
+    return memory(a.rings_at, _INT8)
+
+
+@part
+def extras_of(a: Any) -> Any:
+    return memory(a.extras_at, EXTRA)
