@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from azsim.base.jit import hot, part
-from azsim.base.seeds import CLIENT, JITTER, LOSS_CANCEL, LOSS_THERE, PATH, PLACE, key_hash
+from azsim.base.seeds import CLIENT, LOSS_CANCEL, LOSS_THERE, PATH, PLACE, key_hash
 from azsim.dataplane.arrivals import find_first_arrival, plan_arrivals
 from azsim.dataplane.balancer import choose, spills
 from azsim.dataplane.codes import INFINITE, OUTCOMES, Kind, Outcome
@@ -66,13 +66,12 @@ from azsim.dataplane.state import (
     tokens_of,
 )
 from azsim.dataplane.timeouts import drop_timer, list_timeout
+from azsim.dataplane.waits import wait_before_retry
 from azsim.policy.distributions import index_below
 from azsim.policy.histogram import BINS, bin_of
-from azsim.policy.retry import AT_ONCE, NO_JITTER, backoff
 from azsim.policy.users import think_ns
 
 _OK = int(Outcome.OK)
-_OVERLOAD = int(Outcome.OVERLOAD)
 _NO_TARGET = int(Outcome.NO_TARGET)
 _TIMEOUT = int(Outcome.TIMEOUT)
 _DEADLINE = int(Outcome.DEADLINE)
@@ -518,30 +517,7 @@ def attempt_failed(a: Any, c: int, outcome: int, rich: Any) -> None:
     if (hop.retry_on >> outcome) & 1 == 0 or attempt >= hop.attempts or a.retries_off == 1:
         failed(a, c, outcome, rich)
         return
-    wait = 0
-    asked = -1  # the wait that the answer asks for
-    spread = 0.0
-    if rich is not None:
-        spread = policies_of(a)[call.hop].backoff_spread
-        if outcome == _OVERLOAD:
-            asked = np_int(policies_of(a)[call.hop].retry_after_ns)
-    if asked >= 0:
-        wait = asked
-    elif hop.backoff != AT_ONCE:
-        bits = 0
-        if hop.backoff != NO_JITTER:
-            bits = key_hash(a.key, call.request, call.path, attempt << 4, JITTER)
-        wait = backoff(
-            hop.backoff,
-            hop.backoff_base_ns,
-            hop.backoff_factor,
-            hop.backoff_cap_ns,
-            attempt,
-            call.backoff_ns,
-            bits,
-            spread,
-        )
-        call.backoff_ns = wait
+    wait = wait_before_retry(a, c, outcome, rich)
     if t_ns + wait >= call.deadline_ns:
         failed(a, c, _DEADLINE, rich)
         return

@@ -35,6 +35,14 @@ BREAKER = np.dtype(
     align=True,
 )
 
+POLICY_POOLS: dict[str, tuple[Any, str]] = {
+    "policies": (layout.POLICY, "Plan.policies"),
+    "meters": (np.dtype("i8"), "(meters * METER_WORDS,) see meters.py"),
+    "breakers": (BREAKER, "(breakers,)"),
+    "rings": (np.dtype("i1"), "(ring_places,) 1: the attempt failed"),
+    "extras": (EXTRA, "grows with calls, in rich kernels only"),
+}
+
 
 @part
 def policies_of(a: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from azsim.base.jit import memory, part
 from azsim.dataplane import layout
-from azsim.dataplane.policy_state import BREAKER, EXTRA
+from azsim.dataplane.policy_state import POLICY_POOLS
 
 NONE = -1
 BATCH = 256  # arrivals reckoned at once: independent of each other, they overlap in the processor
@@ -247,12 +247,11 @@ ENTRY = np.dtype([("t_ns", "i8"), ("node", "i8")], align=True)
 NOTICE = np.dtype([("t_ns", "i8"), ("instance", "i4"), ("healthy", "i4")], align=True)
 
 # name: (dtype, what it holds)
-POOLS: dict[str, tuple[Any, str]] = {
+POOLS: dict[str, tuple[Any, str]] = POLICY_POOLS | {
     "populations": (POPULATION, "(P,)"),
     "places": (layout.PLACE, "Plan.places"),
     "segments": (layout.SEGMENT, "Plan.segments"),
     "hops": (HOP, "(H,)"),
-    "policies": (layout.POLICY, "Plan.policies"),
     "services": (SERVICE, "(S,)"),
     "shelves": (SHELF, "(S * Z,)"),
     "instances": (INSTANCE, "(I,)"),
@@ -273,11 +272,7 @@ POOLS: dict[str, tuple[Any, str]] = {
     "mix_rows": (np.dtype("i8"), "Recording.mix, flat; grows"),
     "branches": (BRANCH, "grows with calls; full kernel only"),
     "programs": (PROGRAM, "grows with jobs; full kernel only"),
-    "meters": (np.dtype("i8"), "(meters * METER_WORDS,) see guards.py"),
-    "breakers": (BREAKER, "(breakers,)"),
-    "rings": (np.dtype("i1"), "(ring_places,) 1: the attempt failed"),
     "calls": (CALL, "grows"),
-    "extras": (EXTRA, "grows with calls, in rich kernels only"),
     "jobs": (JOB, "grows"),
     "nodes": (NODE, "grows"),
     "near": (ENTRY, "grows with nodes: heap of events up to the wheel's cursor"),
