@@ -68,6 +68,12 @@ class Contents(Model):
     services: Annotated[Names[Service], Field(min_length=1)] = key(
         "Services by name.", example={"web": {"work": {"distribution": "exponential", "mean": "20ms"}}}
     )
+    retries: Literal["as-given", "edges-only"] = key(
+        "`edges-only` leaves retries to those who come from outside and to calls of services that call nobody: those "
+        "between have none, whatever they say.",
+        default="as-given",
+        example="edges-only",
+    )
     faults: OrNoEntries[Fault] = key(
         "What breaks and when.", default=(), example=[{"at": "5min", "for": "10min", "zone_loss": {"zone": "c"}}]
     )

@@ -6,11 +6,18 @@ from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Final
 
-from azsim.scenario.paths import entry_names
+from azsim.scenario.paths import child, entry_names
 from azsim.scenario.service import Instance
 from azsim.scenario.tables import AT, RATE, WORK, read_rows
 from azsim.scenario.tree import Node, Origin, mapping, merged, scalar, sequence
 
+# Where calls stand in a service, `*` for names and positions.
+_CALLS: Final = (
+    ("calls", "*"),
+    ("operations", "*", "*", "call"),
+    ("operations", "*", "*", "parallel", "*"),
+    ("operations", "*", "*", "quorum"),
+)
 _INSTANCE_KEYS: Final = frozenset(Instance.model_fields)
 
 
@@ -31,8 +38,15 @@ def with_files(tree: Node, folder: FilePath) -> Node:
 
 
 def completed(tree: Node) -> Node:
-    """The tree with overrides that hold every key of an instance, and with an id on every fault."""
+    """The tree with overrides that hold every key of an instance, with an id on every fault, and with `retries`
+    carried out.
+    """
     tree = _changed(tree, ("services", "*"), lambda node, _: _with_whole_overrides(node))
+    retries = child(tree, "retries")
+    if retries is not None and retries.value == "edges-only":
+        callers = _callers(child(tree, "services"))
+        for path in _CALLS:
+            tree = _changed(tree, ("services", "*", *path), lambda node, _: _without_inner_retry(node, callers))
     return _changed(tree, ("faults",), lambda node, _: _with_ids(node))
 
 
@@ -79,6 +93,29 @@ def _with_ids(faults: Node) -> Node:
             entry = mapping(children, entry.origin, entry.key_origin)
         entries.append(entry)
     return sequence(entries, faults.origin, faults.key_origin)
+
+
+def _callers(services: Node | None) -> set[str]:
+    """The services that call others."""
+    found: set[str] = set()
+
+    def note(name: str, node: Node) -> Node:
+        found.add(name)
+        return node
+
+    for name, service in (services.value if services is not None and isinstance(services.value, dict) else {}).items():
+        for path in _CALLS:
+            _changed(service, path, lambda node, _, name=name: note(name, node))  # type: ignore[misc]
+    return found
+
+
+def _without_inner_retry(call: Node, callers: set[str]) -> Node:
+    """A call without retries, unless its callee calls nobody."""
+    callee = child(call, "to")
+    if not isinstance(call.value, dict) or "retry" not in call.value or callee is None or callee.value not in callers:
+        return call
+    retry = call.value["retry"]
+    return mapping({**call.value, "retry": scalar("none", retry.origin)}, call.origin, call.key_origin)
 
 
 def _file_name(node: Node, word: str) -> Node | None:

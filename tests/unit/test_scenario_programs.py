@@ -159,3 +159,37 @@ def test_paths_lead_into_operations() -> None:
         "operations.buy.store.quorum",
     ]
     assert Scenario.from_dict(changed.to_dict()) == changed
+
+
+def test_retries_at_the_edges_only() -> None:
+    """Those who come from outside retry, and calls of services that call nobody; what is between does not."""
+    retry = {"attempts": 2}
+    deep = {
+        "traffic": {"p": {"to": "web", "rate": "1/s", "retry": retry}},
+        "services": {
+            "web": {
+                "work": {"distribution": "constant", "mean": "1ms"},
+                "operations": {"x": [{"parallel": [{"to": "app", "retry": retry}, {"to": "db", "retry": retry}]}]},
+                "calls": [{"to": "app", "retry": retry}],
+            },
+            "app": {"work": {"distribution": "constant", "mean": "1ms"}, "calls": [{"to": "db", "retry": retry}]},
+            "db": {"work": {"distribution": "constant", "mean": "1ms"}},
+        },
+        "faults": [],
+    }
+    scenario = shop(**deep, retries="edges-only")
+    retries = {
+        f"{name}.{one.name}": one.call.retry is not None
+        for name, service in scenario.services.items()
+        for one in service.every_call
+    }
+    assert retries == {
+        "app.calls.db": True,
+        "web.calls.app": False,
+        "web.operations.x.parallel.parallel.app": False,
+        "web.operations.x.parallel.parallel.db": True,
+    }
+    assert scenario.traffic["p"].retry is not None
+    assert Scenario.from_dict(scenario.to_dict()) == scenario
+    assert all(one.call.retry for service in shop(**deep).services.values() for one in service.every_call)
+    assert scenario.with_({"retries": "as-given"}) == shop(**deep)
