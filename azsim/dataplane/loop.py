@@ -34,6 +34,7 @@ from azsim.dataplane.shared_cpu import first_completion
 from azsim.dataplane.state import (
     BACKING_OFF,
     NONE,
+    ON_CPU,
     SETTLED,
     UNSETTLED,
     WAITING,
@@ -93,7 +94,9 @@ def _happen(
         user_asks(a, subject, request, rich)
         return
     if kind == _COMPLETION:
-        if jobs_of(a)[subject].generation == generation:
+        job = jobs_of(a)[subject]
+        # Work that a crash has answered with a reset is still a job, but not on the CPU.
+        if job.generation == generation and job.state == ON_CPU:
             complete(a, subject, shared, calls, rich)
     elif kind == _RESPONSE:
         if jobs_of(a)[subject].generation == generation:

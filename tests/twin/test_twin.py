@@ -6,9 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from azsim.dataplane.codes import InstanceState
 from azsim.dataplane.kernel import Kernel
 from azsim.dataplane.reference import Reference
-from tests.twin.worlds import END_NS, FEATURES, World, differences, run_world, worlds
+from tests.plans import MS, make_plan, population, service
+from tests.twin.worlds import END_NS, FEATURES, Action, World, differences, run_world, worlds
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
@@ -51,6 +53,18 @@ def test_chunks_do_not_matter(world: World, chunks: list[int]) -> None:
 @given(worlds())
 def test_full_kernel_equals_reference_on_thousands(world: World) -> None:
     agree(world)
+
+
+def test_work_that_a_crash_has_answered_does_not_complete() -> None:
+    """The reset is still under way when the work would have been done: 1 ms + 0.5 ms + 1.5 ms."""
+    plan = make_plan(
+        populations=[population(arrivals_ns=[MS], places={"a": 1.0})],
+        services=[service(per_zone={"b": 1}, work_ns=1.5 * MS)],
+        cross_zone_ns=MS // 2,
+        shared_cpu=False,
+    )
+    crash = Action(2_900_000, "set_instance_state", (0, InstanceState.CRASHED, 0))
+    agree(World(plan, (crash,), ()))
 
 
 def test_features_were_drawn() -> None:
