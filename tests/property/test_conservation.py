@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +16,10 @@ from azsim.dataplane.reference import Reference
 from tests.twin.worlds import END_NS, World, run_world, worlds
 
 
-def capacities(plan: Plan) -> list[int]:
-    """What each token bucket holds at most, thousandths."""
+def capacities(plan: Plan, changed: Mapping[int, int]) -> list[int]:
+    """What each token bucket holds at most, thousandths; `changed`: the capacity of hops that control has changed."""
     found = [0] * plan.buckets
-    for hop in plan.hops:
+    for number, hop in enumerate(plan.hops):
         if hop["buckets_first"] >= 0:
             owners = (
                 plan.populations["clients"][hop["population"]]
@@ -25,31 +27,49 @@ def capacities(plan: Plan) -> list[int]:
                 else plan.services["instances_count"][hop["caller"]]
             )
             for bucket in range(int(hop["buckets_first"]), int(hop["buckets_first"]) + int(owners)):
-                found[bucket] = int(hop["budget_capacity"])
+                found[bucket] = changed.get(number, int(hop["budget_capacity"]))
     return found
 
 
-def within_bounds(tokens: list[int], plan: Plan) -> None:
-    assert all(0 <= held <= most for held, most in zip(tokens, capacities(plan), strict=True)), tokens
+def within_bounds(tokens: list[int], plan: Plan, changed: Mapping[int, int]) -> None:
+    assert all(0 <= held <= most for held, most in zip(tokens, capacities(plan, changed), strict=True)), tokens
+
+
+def noted(changed: Mapping[int, int], hop: int, changes: Mapping[str, float]) -> dict[int, int]:
+    """`changed` after one more `set_hop`, which leaves all but `changes` as the plan has it."""
+    kept = {number: capacity for number, capacity in changed.items() if number != hop}
+    return kept | ({hop: int(changes["budget_capacity"])} if "budget_capacity" in changes else {})
 
 
 class CheckedKernel(Kernel):
     """Looks after itself at every instant at which control may act."""
 
+    changed: Mapping[int, int] = {}
+
+    def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
+        super().set_hop(hop, changes)
+        self.changed = noted(self.changed, hop, changes)
+
     def advance(self, until_ns: int) -> Reason:
         reason = super().advance(until_ns)
         self.check()
-        within_bounds(self._pools["tokens"].tolist(), self.plan)
+        within_bounds(self._pools["tokens"].tolist(), self.plan, self.changed)
         return reason
 
 
 class CheckedReference(Reference):
     """The same for the reference."""
 
+    changed: Mapping[int, int] = {}
+
+    def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
+        super().set_hop(hop, changes)
+        self.changed = noted(self.changed, hop, changes)
+
     def advance(self, until_ns: int) -> Reason:
         reason = super().advance(until_ns)
         self.check()
-        within_bounds(self._hops[0].tokens, self.plan)
+        within_bounds(self._hops[0].tokens, self.plan, self.changed)
         return reason
 
 

@@ -76,7 +76,7 @@ def told(key: int, policy: dict[str, Any]) -> tuple[int, int, int, float]:
                 break
             bits = key_hash(key, request, 0, attempt << 4, JITTER)
             wait_ns = retry.backoff(
-                policy["backoff"], policy["backoff_base_ns"], 2.0, policy["backoff_cap_ns"], attempt, wait_ns, bits
+                policy["backoff"], policy["backoff_base_ns"], 2.0, policy["backoff_cap_ns"], attempt, wait_ns, bits, 0.0
             )
             t_ns += policy["timeout_ns"] + wait_ns
     return attempts, succeeded, latency_ns, work_ns

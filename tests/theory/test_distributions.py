@@ -125,7 +125,9 @@ def waits(kind: int, failures: int, previous_ns: int, base_ns: int, cap_ns: int)
     """Back-offs of 20,000 requests after so many failed attempts, ns."""
     return np.array(
         [
-            retry.backoff(kind, base_ns, 2.0, cap_ns, failures, previous_ns, key_hash(KEY, k, 0, failures << 4, JITTER))
+            retry.backoff(
+                kind, base_ns, 2.0, cap_ns, failures, previous_ns, key_hash(KEY, k, 0, failures << 4, JITTER), 0.0
+            )
             for k in range(N)
         ],
         np.float64,
@@ -164,6 +166,6 @@ def test_decorrelated_jitter() -> None:
 
 def test_back_off_without_jitter() -> None:
     """base x factor^(failures - 1), at most the cap, rounded up: by hand."""
-    steps = [retry.backoff(retry.NO_JITTER, 50, 1.5, 200, failures, 0, 0) for failures in (1, 2, 3, 4, 5, 50)]
+    steps = [retry.backoff(retry.NO_JITTER, 50, 1.5, 200, failures, 0, 0, 0.0) for failures in (1, 2, 3, 4, 5, 50)]
     assert steps == [50, 75, 113, 169, 200, 200]
-    assert retry.backoff(retry.AT_ONCE, 50, 2.0, 200, 3, 0, 0) == 0
+    assert retry.backoff(retry.AT_ONCE, 50, 2.0, 200, 3, 0, 0, 0.0) == 0

@@ -50,7 +50,8 @@ FIELDS = [
     ),
 ]
 METRICS = [
-    *("offered", "attempts", "succeeded", "failed", "unresolved", "success", "goodput_per_s", "amplification"),
+    *("offered", "attempts", "succeeded", "failed", "unresolved", "success", "operations", "degraded"),
+    *("goodput_per_s", "amplification"),
     *("latency_s", "latency_all_p50_s", "latency_all_p90_s", "latency_all_p99_s", "latency_all_p999_s"),
     *("wasted_share", "utilisation"),
 ]
