@@ -272,7 +272,7 @@ def advance(state_record: Any, until_ns: int, shared: Any, calls: Any, rich: Any
     return _run(state_record[0], until_ns, shared, calls, rich)
 
 
-SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, ACT, BEGIN, SET_MEMBER = range(9)
+SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, BEGIN, SET_MEMBER = range(8)
 
 
 @compiled
