@@ -9,6 +9,7 @@ import json
 import resource
 import statistics
 import sys
+import time
 
 import azsim
 
@@ -19,21 +20,26 @@ def standard_error(values: list[float]) -> float:
 
 
 def replay(path: str, seed: int, replications: int) -> dict[str, float]:
-    """Totals over the replications; `wall_s` is the simulation alone."""
+    """Totals over the replications; `wall_s` is the simulation alone, `cpu_s` the processor's time, results included."""
     scenario = azsim.load(path)
     azsim.run(scenario, seed=seed, replays=False)
-    wall_s = 0.0
-    requests = 0
+    wall_s = cpu_s = 0.0
+    requests = attempts = 0
     goodputs_per_s, latencies_s = [], []
     for k in range(replications):
+        before_s = time.process_time()
         result = azsim.run(scenario, seed=seed + k, replays=False)
+        cpu_s += time.process_time() - before_s
         wall_s += result.wall_s
         requests += result.totals["offered"]
+        attempts += sum(service["attempts"] for service in result.services.values())
         goodputs_per_s.append(result.totals["goodput_per_s"])
         latencies_s.append(result.totals["latency_s"]["mean"])
     return {
         "wall_s": wall_s,
+        "cpu_s": cpu_s,
         "requests": requests,
+        "attempts": attempts,
         "goodput_per_s": statistics.fmean(goodputs_per_s),
         "goodput_per_s_se": standard_error(goodputs_per_s),
         "latency_s_mean": statistics.fmean(latencies_s),

@@ -23,6 +23,7 @@ from benchmarks.tools import Figures, Tool
 
 HISTORY = tools.FOLDER / "history.jsonl"
 WORKS = {"w1a": "W1a: nothing breaks", "w1b": "W1b: a zone is lost, a retry storm"}
+TIERS = "tiers"  # azsim alone: neither yardstick has more than one tier
 AGREEMENT_SEEDS = {"w1a": 20, "w1b": 100}
 FIRST_SEED = 1
 
@@ -76,6 +77,16 @@ def speed_table(speeds: Speeds, rounds: int) -> Table:
             table.add_row(work, name, *rates_per_s, *ratios)
         table.add_section()
     return table
+
+
+def measure_tiers(azsim: Tool, rounds: int, console: Console) -> Figures:
+    """Attempts at all tiers per second of one core; the median of the rounds."""
+    rates_per_s = []
+    for k in range(rounds):
+        figures = azsim.measure(TIERS, FIRST_SEED + k * azsim.replications, azsim.replications)
+        rates_per_s.append(figures["attempts"] / figures["cpu_s"])
+        console.print(f"round {k + 1}/{rounds}  {TIERS}  azsim{rates_per_s[-1]:14,.0f} attempts per CPU second")
+    return {f"{TIERS}.attempts_per_cpu_s": statistics.median(rates_per_s)}
 
 
 def measure_agreement(contestants: list[Tool]) -> tuple[Table, Figures]:
@@ -205,6 +216,8 @@ def measure(rounds: int, quick: bool, check: bool, only: str | None) -> None:
         agreement, figures = measure_agreement(contestants)
     figures |= speed_figures(speeds)
     if only != "yardsticks":
+        console.print(f"{TIERS}: three tiers, budgets and breakers at every hop, a zone lost")
+        figures |= measure_tiers(tools.azsim(), rounds, console)
         figures |= measure_commands(1 if quick else 5)
     console.print()
     console.print(speed_table(speeds, rounds))
