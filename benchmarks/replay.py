@@ -20,7 +20,7 @@ def standard_error(values: list[float]) -> float:
 
 
 def replay(path: str, seed: int, replications: int) -> dict[str, float]:
-    """Totals over the replications; `wall_s` is the simulation alone, `cpu_s` the processor's time, results included."""
+    """Totals over the replications; `wall_s`: the simulation alone, `cpu_s`: processor time, with results."""
     scenario = azsim.load(path)
     azsim.run(scenario, seed=seed, replays=False)
     wall_s = cpu_s = 0.0
