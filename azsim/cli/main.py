@@ -23,6 +23,7 @@ from azsim.cli.terminal import discard_stdout, say
 VERBS: Final[Mapping[str, str]] = {
     "run": "Replay a scenario once, request by request, and judge it.",
     "validate": "Check a scenario: resolved values, arithmetic, findings.",
+    "presets": "List what products do by default, value by value.",
     "schema": "Print the JSON Schema of scenario files.",
 }
 """Every verb and what it does; verb `x` is `command` in `azsim.cli.x`."""

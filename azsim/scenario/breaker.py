@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
-from azsim.scenario.fields import Count, Model, OrNone, PositiveDuration, Share, key, refuse
+from azsim.scenario.fields import Count, Model, OrNone, PositiveDuration, PresetName, Share, key, preset_key, refuse
 from azsim.scenario.retry import OUTCOMES, Outcome
 
 BREAKERS: Final = ("consecutive", "count-window", "time-window", "cumulative")
@@ -36,7 +36,11 @@ def _rate(default: str) -> Any:
 Failures = Annotated[tuple[Outcome, ...], Field(min_length=1)]
 
 
-class Consecutive(Model):
+class _Breaker(Model):
+    preset: PresetName = preset_key("breaker", "resilience4j")
+
+
+class Consecutive(_Breaker):
     """A breaker that trips after failures in a row, one per client process (R6)."""
 
     kind: Literal["consecutive"] = _kind("consecutive")
@@ -46,7 +50,7 @@ class Consecutive(Model):
     on: Failures = _on()
 
 
-class _ByRate(Model):
+class _ByRate(_Breaker):
     @model_validator(mode="after")
     def _has_a_rate(self) -> _ByRate:
         if getattr(self, "rate", 1) <= 0:

@@ -100,6 +100,17 @@ def unbuilt(description: str, instead: str) -> Any:
     )
 
 
+def preset_key(block: str, example: str) -> Any:
+    """The key by which a block starts from a product's values; it is carried out before the scenario is validated."""
+    return Field(
+        default="none",
+        description="A product's values to start from; the other keys of the mapping override them.",
+        examples=[example],
+        exclude=True,
+        json_schema_extra={"x-preset": block},
+    )
+
+
 def refuse(rule: str, example: str = "", key: str = "") -> NoReturn:
     """Refuses a value from within a validator; `key` names the part of a mapping that is at fault."""
     raise PydanticCustomError("rule", cast(Any, "{rule}"), {"rule": rule, "example": example, "key": key})
@@ -257,6 +268,7 @@ class _NoneWord:
 
 OrNone = Annotated[T | None, _NoneWord()]
 """A type whose value may be `none`, held as None."""
+PresetName = OrNone[Name]
 
 
 class _NoneIsEmpty:

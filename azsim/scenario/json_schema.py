@@ -8,6 +8,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from azsim.scenario.contents import Contents
+from azsim.scenario.preset import names
 from azsim.scenario.tree import DEPTH_MAX
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,9 +32,11 @@ def json_schema() -> dict[str, Any]:
     whole = Contents.model_json_schema(by_alias=True, schema_generator=_Generator)
     definitions: dict[str, Any] = whole.pop("$defs")
     definitions["Scenario"] = whole
+    started = _name_presets(definitions)
     _tidy(definitions)
     _relax_overrides(definitions)
     parts = {f"Part{name}": _part(definition) for name, definition in definitions.items()}
+    _let_presets_start(definitions, started)
     parts["PartScenario"]["properties"] = {"extends": _EXTENDS, **parts["PartScenario"]["properties"]}
     # Only the keys of the branch that is taken are known, so each branch says what else it refuses.
     return {
@@ -46,6 +49,28 @@ def json_schema() -> dict[str, Any]:
         "else": {"$ref": "#/$defs/Scenario"},
         "$defs": definitions | parts,
     }
+
+
+def _name_presets(definitions: dict[str, Any]) -> set[str]:
+    """Lists the presets that each block can start from; the names of the blocks that cannot stand without a key."""
+    started = set()
+    for name, definition in definitions.items():
+        declared = definition.get("properties", {}).get("preset")
+        if declared is not None:
+            declared["anyOf"] = [{"enum": [*names(declared["x-preset"]), "none", None]}]
+            if definition.get("required"):
+                started.add(name)
+    return started
+
+
+def _let_presets_start(definitions: dict[str, Any], started: set[str]) -> None:
+    """Wherever such a block stands, one that names a preset may stand, too, with any part of its keys."""
+    for definition in definitions.values():
+        for declared in definition.get("properties", {}).values():
+            there = [name for name in sorted(started) if f"'#/$defs/{name}'" in str(declared)]
+            if there:
+                blocks = [{"$ref": f"#/$defs/Part{name}"} for name in there]
+                declared["anyOf"].append({"anyOf": blocks, "required": ["preset"]})
 
 
 def _tidy(value: Any, depth: int = 0) -> None:

@@ -16,9 +16,11 @@ from azsim.scenario.fields import (
     OrNone,
     PositiveDuration,
     PositiveNumber,
+    PresetName,
     Rate,
     Share,
     key,
+    preset_key,
     refuse,
 )
 
@@ -87,14 +89,18 @@ def _start() -> Any:
     return key("The limit at the start, and after a restart.", default=20, example=20)
 
 
-class FixedLimit(Model):
+class _Limit(Model):
+    preset: PresetName = preset_key("limit", "netflix-gradient2")
+
+
+class FixedLimit(_Limit):
     """So many requests at once, waiting ones included; the rest is answered `overload` (I1)."""
 
     kind: Literal["fixed"] = _kind("fixed")
     max: Count = key("The limit.", example=100)
 
 
-class AimdLimit(Model):
+class AimdLimit(_Limit):
     """Grows by one while it is at least half used, shrinks by a share after a drop or a slow answer (Netflix)."""
 
     kind: Literal["aimd"] = _kind("aimd")
@@ -110,7 +116,7 @@ class AimdLimit(Model):
         return self
 
 
-class Gradient2Limit(Model):
+class Gradient2Limit(_Limit):
     """Follows the ratio of the long-term time of requests to the latest (Netflix)."""
 
     kind: Literal["gradient2"] = _kind("gradient2")
@@ -130,7 +136,7 @@ class Gradient2Limit(Model):
         return self
 
 
-class VegasLimit(Model):
+class VegasLimit(_Limit):
     """Estimates the queue from the shortest time seen, as TCP Vegas does (Netflix)."""
 
     kind: Literal["vegas"] = _kind("vegas")

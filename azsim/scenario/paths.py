@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from azsim.base.errors import ScenarioError
 from azsim.scenario import faults
 from azsim.scenario.operation import STEP_KINDS
-from azsim.scenario.tree import Node, Origin, Path, mapping, sequence, shown
+from azsim.scenario.tree import Node, Origin, Path, mapping, scalar, sequence, shown
 
 ENTRY_KINDS: Final = frozenset((*faults.KINDS, *faults.UNBUILT_KINDS, *STEP_KINDS, "instances"))
 _PART_CHARACTERS_MAX: Final = 64  # of a key in a message
@@ -146,6 +146,13 @@ def spot_at(root: type[BaseModel], path: Path) -> Spot | None:
     return spot
 
 
+def _by_itself(value: Node, spot: Spot) -> Node:
+    """A value that replaces what was there: a block that names no preset has none, whatever is around it."""
+    if isinstance(value.value, dict) and "preset" in spot.keys and "preset" not in value.value:
+        return mapping({**value.value, "preset": scalar("none", value.origin)}, value.origin, value.key_origin)
+    return value
+
+
 def placed(root: type[BaseModel], tree: Node, path: str, value: Node) -> Node:
     """The tree with `value` at a dotted path, replacing what was there.
 
@@ -164,7 +171,8 @@ class _Placing:
 
     def put(self, node: Node | None, parts: list[str], spot: Spot, done: tuple[str, ...]) -> Node:
         if not parts:
-            return self.value if node is None else self.value.under(node.key_origin)
+            value = _by_itself(self.value, spot)
+            return value if node is None else value.under(node.key_origin)
         head, rest = parts[0], parts[1:]
         here = ".".join(done) or "the scenario"
         if node is not None and isinstance(node.value, list):

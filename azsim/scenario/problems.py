@@ -67,6 +67,9 @@ def _located(root: type[BaseModel], tree: Node, problem: Problem) -> ScenarioErr
         node = found
     origin = node.key_origin if problem.at_key and not missing else node.origin
     example = problem.example or _example(root, problem.path[: -1 if problem.at_key else None])
+    value = (
+        "" if missing or problem.at_key else shown(node) + (f" of {origin.via.partition(':')[0]}" if origin.via else "")
+    )
     last = next((part for part in reversed(problem.path) if isinstance(part, str)), "")
     if problem.example and not problem.at_key and last:
         example = f"{last}: {example}"
@@ -76,7 +79,7 @@ def _located(root: type[BaseModel], tree: Node, problem: Problem) -> ScenarioErr
         line=origin.line,
         column=origin.column,
         key=dotted(tree, problem.path),
-        value="" if missing or problem.at_key else shown(node),
+        value=value,
         example=example,
     )
 
@@ -203,7 +206,7 @@ def _keys_around(root: type[BaseModel], tree: Node, path: Path) -> list[str]:
             declared = model.model_fields.get(tag)
             wanted = word.value if word is not None else declared.default if declared is not None else None
             if declared is not None and declared.examples == [wanted]:
-                return list(model.model_fields)
+                return sorted(model.model_fields, key=lambda name: name == "preset")  # last: few need it
     return above.keys
 
 

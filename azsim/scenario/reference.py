@@ -21,7 +21,12 @@ Written from the schema of the program; the suite compares the two.
 A scenario is a YAML file. Quantities carry units: durations `250ms 10s 5min 1h` (also `us` and `ns`), rates
 `1200/s 90/min 5/h`, shares `80%`. A bare number for one of them is refused, and so is a key that is not listed here.
 `none` says that there is nothing. `extends: base.yaml`, relative to the file it stands in, takes another file first:
-mappings merge, lists and scalars replace; a mapping that names another `distribution` or `kind` replaces too.
+mappings merge, lists and scalars replace; a mapping that names another `distribution`, `kind` or `preset` replaces
+too.
+
+A mapping that takes `preset` starts from what a product does: `retry: {preset: aws-sdk-standard-2026, attempts: 2}`.
+Its other keys override; a mapping inside merges with the preset's. `azsim presets` lists them, and so does the page
+about [presets](features/presets.md).
 
 Paths in `--set`, `vary` and `Scenario.with_` use names and ids, not positions: `services.web.calls.catalog.timeout`,
 `faults.loss.for`. A call without an id is named by whom it calls, a fault by its kind.

@@ -1,4 +1,4 @@
-"""From the tree as written to the tree that stands by itself: CSV files read, overrides completed, faults named."""
+"""From the tree as written to the tree that stands by itself: files read, presets taken, overrides completed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from azsim.scenario.paths import child, entry_names
+from azsim.scenario.preset import started
 from azsim.scenario.service import Instance
 from azsim.scenario.tables import AT, RATE, WORK, read_rows
 from azsim.scenario.tree import Node, Origin, mapping, merged, scalar, sequence
@@ -17,6 +18,14 @@ _CALLS: Final = (
     ("operations", "*", "*", "call"),
     ("operations", "*", "*", "parallel", "*"),
     ("operations", "*", "*", "quorum"),
+)
+# Where a block may name a preset: the outer ones first, as what they say may name another for a part.
+_HOPS: Final = (("traffic", "*"), *(("services", "*", *path) for path in _CALLS))
+_PRESET_BLOCKS: Final = (
+    *((*hop, block) for hop in _HOPS for block in ("retry", "breaker")),
+    *((*hop, "retry", part) for hop in _HOPS for part in ("backoff", "budget")),
+    ("services", "*", "limit"),
+    ("services", "*", "overrides", "*", "limit"),
 )
 _INSTANCE_KEYS: Final = frozenset(Instance.model_fields)
 
@@ -38,9 +47,11 @@ def with_files(tree: Node, folder: FilePath) -> Node:
 
 
 def completed(tree: Node) -> Node:
-    """The tree with overrides that hold every key of an instance, with an id on every fault, and with `retries`
-    carried out.
+    """The tree with presets and `retries` carried out, with overrides that hold every key of an instance and an id on
+    every fault.
     """
+    for path in _PRESET_BLOCKS:
+        tree = _changed(tree, path, lambda node, key, block=path[-1]: started(block, node, key))  # type: ignore[misc]
     tree = _changed(tree, ("services", "*"), lambda node, _: _with_whole_overrides(node))
     retries = child(tree, "retries")
     if retries is not None and retries.value == "edges-only":

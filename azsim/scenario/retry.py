@@ -14,13 +14,13 @@ from azsim.scenario.fields import (
     OrNone,
     PositiveDuration,
     PositiveNumber,
+    PresetName,
     Rate,
     Share,
     Tokens,
-    Unbuilt,
     key,
+    preset_key,
     refuse,
-    unbuilt,
 )
 
 Outcome = Literal["timeout", "error", "refused", "reset", "overload", "no-target"]
@@ -33,6 +33,7 @@ WINDOW_PARTS: Final = 10  # a sliding window moves on by a tenth of its length
 class Backoff(Model):
     """How long a retry waits (R6): base x factor^(retry - 1), at most cap, drawn as `jitter` says."""
 
+    preset: PresetName = preset_key("backoff", "aws-sdk-standard-2026")
     base: Duration = key("The wait before the first retry.", example="50ms")
     factor: PositiveNumber = key("What each further retry multiplies the wait by.", default=2, example=2)
     cap: Duration = key("The longest wait.", default="20s", example="20s")
@@ -52,13 +53,17 @@ class Backoff(Model):
 BUDGETS: Final = ("token-bucket", "ratio", "grpc", "client-throttling")
 
 
+class _Budget(Model):
+    preset: PresetName = preset_key("budget", "aws-sdk-standard-2026")
+
+
 def _kind(word: str, *, required: bool = True) -> Any:
     if required:
         return key("The kind of budget.", example=word, choices=BUDGETS)
     return key("The kind of budget.", default=word, example=word, choices=BUDGETS)
 
 
-class TokenBucket(Model):
+class TokenBucket(_Budget):
     """A token bucket that pays for retries, one per client process (R2, R6); it starts full."""
 
     kind: Literal["token-bucket"] = _kind("token-bucket", required=False)
@@ -80,7 +85,7 @@ class TokenBucket(Model):
     )
 
 
-class Ratio(Model):
+class Ratio(_Budget):
     """At most so many retries for each request, counted over a sliding window, one count per client process (R6)."""
 
     kind: Literal["ratio"] = _kind("ratio")
@@ -91,7 +96,7 @@ class Ratio(Model):
     )
 
 
-class Grpc(Model):
+class Grpc(_Budget):
     """gRPC's retry throttling, one per client process (R6): retries while more than half of the tokens are left."""
 
     kind: Literal["grpc"] = _kind("grpc")
@@ -99,7 +104,7 @@ class Grpc(Model):
     ratio: Tokens = key("Tokens that come back at each success; a failed attempt takes one.", default=0.1, example=0.1)
 
 
-class ClientThrottling(Model):
+class ClientThrottling(_Budget):
     """Adaptive throttling at the client, one per client process (R6): what is refused too often is not even sent.
 
     An attempt is held back with probability max(0, (requests - k accepts) / (requests + 1)).
@@ -139,6 +144,7 @@ Budget = Annotated[
 class Retry(Model):
     """When and how a failed attempt is tried again (R6)."""
 
+    preset: PresetName = preset_key("retry", "aws-sdk-standard-2026")
     attempts: Annotated[int, Strict(), Field(ge=1, le=RETRY_ATTEMPTS_MAX)] = key(
         "The most attempts of a request, the first one included.", default=3, example=3
     )
@@ -160,4 +166,3 @@ class Retry(Model):
         default=False,
         example=False,
     )
-    preset: Unbuilt = unbuilt("A named policy of a product.", "retry: {attempts: 3, backoff: {base: 50ms}}")

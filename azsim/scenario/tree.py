@@ -25,14 +25,18 @@ _SHOWN_CHARACTERS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where something was written: a file with line and column from 1, or only a name (`--set ...`) with line 0."""
+    """Where something was written: a file with line and column from 1, or only a name (`--set ...`) with line 0.
+
+    `via` is what stands between that place and the value: the preset that was asked for there.
+    """
 
     file: str
     line: int = 0
     column: int = 0
+    via: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
+        return self.via or (f"{self.file}:{self.line}" if self.line else self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +157,21 @@ def merged(base: Node, over: Node) -> Node:
     """`over` laid upon `base`: mappings merge, lists and scalars replace.
 
     A mapping that names another `distribution` or `kind` is another thing, and replaces too: its keys would
-    not fit the old ones.
+    not fit the old ones. One that names another `preset`, or none, starts from there.
     """
     if not isinstance(base.value, dict) or not isinstance(over.value, dict):
         return over
     for tag in ("distribution", "kind"):
         if tag in base.value and tag in over.value and base.value[tag].value != over.value[tag].value:
             return over
+    if "preset" in over.value and _preset(over.value) != _preset(base.value):
+        return over
     children = dict(base.value)
     for key, child in over.value.items():
         children[key] = merged(children[key], child) if key in children else child
     return mapping(children, over.origin, over.key_origin)
+
+
+def _preset(block: dict[str, Node]) -> object:
+    """What a block says about its preset: nothing at all is something else than `none`."""
+    return block["preset"].value if "preset" in block else ...

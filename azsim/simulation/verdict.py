@@ -18,7 +18,7 @@ Int64s = npt.NDArray[np.int64]
 States = npt.NDArray[np.int8]
 
 Verdict = Literal["collapse", "outage", "degraded", "no-impact", "improved", "invalid", "undecided"]
-Status = Literal["held", "falsified", "undecided", "invalid", "none"]
+Status = Literal["held", "falsified", "undecided", "invalid"]
 Since = Literal["start", "end", "relapse"]
 WORST_FIRST: Final[tuple[Verdict, ...]] = ("collapse", "outage", "degraded", "no-impact", "improved")
 IMPROVED_BY: Final = 0.10

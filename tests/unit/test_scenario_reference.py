@@ -118,7 +118,7 @@ def test_the_schema_describes_every_key() -> None:
     for name, definition in schema["$defs"].items():
         for key, declared in definition.get("properties", {}).items():
             assert declared.get("description"), f"{name}.{key}"
-    assert "x-" not in str(schema).replace("x-amz", "")
+    assert "'x-" not in str(schema)
     assert schema["$defs"]["Health"]["properties"]["interval"]["default"] == "10s"
 
 
