@@ -11,8 +11,20 @@ if _typing.TYPE_CHECKING:
     from azsim.scenario import Scenario, load
     from azsim.simulation.result import Result
     from azsim.simulation.run import run
+    from azsim.study.study import Study, Until, collect
 
-__all__ = ["AzsimError", "Result", "Scenario", "ScenarioError", "__version__", "load", "run"]
+__all__ = [
+    "AzsimError",
+    "Result",
+    "Scenario",
+    "ScenarioError",
+    "Study",
+    "Until",
+    "__version__",
+    "collect",
+    "load",
+    "run",
+]
 
 # Imported when first asked for: numba and pandas take longer to import than most commands take to run.
 _HOMES = {
@@ -20,7 +32,10 @@ _HOMES = {
     "Result": "azsim.simulation.result",
     "Scenario": "azsim.scenario",
     "ScenarioError": "azsim.base.errors",
+    "Study": "azsim.study.study",
+    "Until": "azsim.study.study",
     "__version__": "azsim.base.version",
+    "collect": "azsim.study.study",
     "load": "azsim.scenario",
     "run": "azsim.simulation.run",
 }

@@ -24,6 +24,7 @@ VERBS: Final[Mapping[str, str]] = {
     "run": "Replay a scenario once, request by request, and judge it.",
     "validate": "Check a scenario: resolved values, arithmetic, findings.",
     "presets": "List what products do by default, value by value.",
+    "study": "Replay scenarios many times, and say what is likely.",
     "schema": "Print the JSON Schema of scenario files.",
 }
 """Every verb and what it does; verb `x` is `command` in `azsim.cli.x`."""

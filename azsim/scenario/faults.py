@@ -34,10 +34,18 @@ _HOSTS: Final = "Which instances: `all`, or the k with the lowest ids."
 _ZONE: Final = "Only instances in this zone; `none` takes every zone."
 
 
+def _one_zone(zone: str) -> str:
+    if zone == "each":
+        refuse("each is a run for every zone, which azsim study makes; a single run loses one of them", "zone: c")
+    return zone
+
+
 class ZoneLoss(Model):
     """A zone goes away (F1)."""
 
-    zone: Name = key("The zone.", example="c", unbuilt={"each": "one zone, such as zone: c"})
+    zone: Annotated[Name, AfterValidator(_one_zone)] = key(
+        "The zone. `each` is a run for every zone, which `azsim study` makes.", example="c"
+    )
     mode: Literal["power", "refuse", "blackhole", "control"] = key(
         "`power`: everything in it vanishes. `refuse`: it refuses fast. `blackhole`: packets from and to it are lost. "
         "`control`: only the controllers placed in it stop acting (`balancer.control_zone`).",

@@ -109,11 +109,20 @@ class Variation(Model):
         """Which kind it is, as its key says."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
+    @property
+    def whole(self) -> bool:
+        """Whether it lies between two whole numbers without a dimension, as counts do."""
+        return self.uniform is not None and all(
+            bound.dimension == "number" and bound.number.is_integer() for bound in self.uniform
+        )
+
     def probes(self) -> tuple[object, ...]:
         """Values it surely takes, for checking that the key can hold them."""
         if self.uniform is not None:
             low, high = self.uniform
-            return (low.text(), low.text((low.number + high.number) / 2), high.text())
+            middle = (low.number + high.number) / 2
+            # Between whole numbers there is one that any key can hold which holds the bounds.
+            return (low.text(), low.text(float(int(middle)) if self.whole else middle), high.text())
         if self.normal is not None:
             return (self.normal.mean.text(),)
         if self.lognormal is not None:

@@ -31,7 +31,6 @@ class Rank(IntEnum):
     """Order of control events at one instant (O1)."""
 
     AT_ONCE = 0  # SimPy's own: the start and end of a process, the end of the run
-    CUT = 1  # first of all, so that a row shows what was, not what comes
     FAULT_END = 2
     FAULT_START = 3
     CONTROLLER = 4
@@ -42,7 +41,6 @@ Key: TypeAlias = tuple[int, str, int]
 """(rank, name, number): settles which of two control events at one instant comes first."""
 
 _AT_ONCE: Key = (Rank.AT_ONCE, "", 0)
-_CUT: Key = (Rank.CUT, "", 0)
 _CHUNK = 0  # purpose of the draws of `in_chunks`, which are no part of the model
 
 
@@ -62,7 +60,7 @@ class Environment(simpy.Environment):
         self._notice_ns = -1  # the last instant at which the data plane stopped for a notice
         self._row_ns = 0  # where the current row of the recording begins
         self._end_ns = INFINITE
-        self.process(self._cut_every_second())
+        self._second_ns = SECOND_NS  # the next whole second, at which a row ends whatever else happens
 
     def run_to(self, end_ns: int) -> None:
         """Let everything before `end_ns` happen."""
@@ -121,19 +119,27 @@ class Environment(simpy.Environment):
         if not self._queue:
             raise EmptySchedule
         t_ns = int(self._queue[0][0])
-        if self._plane.now_ns < t_ns and self._advance(t_ns) == Reason.NOTICE:
-            self._now = self._notice_ns = self._plane.now_ns
-            notices = self._plane.take_notices()
-            if self._listener is not None:
-                for notice in notices:
-                    self._listener(notice)
-            return
-        super().step()
-
-    def _cut_every_second(self) -> ControlProcess:
-        for second in self.every_second(_CUT):
-            yield second
+        # Rows end first of all at an instant, so that they show what was, not what comes. They are no control events:
+        # one a second through SimPy's queue would be most of what a quiet run costs.
+        while self._second_ns <= t_ns:
+            if self._noticed(self._second_ns):
+                return
+            self._now = self._second_ns
             self.cut()
+            self._second_ns += SECOND_NS
+        if not self._noticed(t_ns):
+            super().step()
+
+    def _noticed(self, t_ns: int) -> bool:
+        """Let the data plane go on to an instant; whether it stopped for a notice, which the listener has been told."""
+        if self._plane.now_ns >= t_ns or self._advance(t_ns) != Reason.NOTICE:
+            return False
+        self._now = self._notice_ns = self._plane.now_ns
+        notices = self._plane.take_notices()
+        if self._listener is not None:
+            for notice in notices:
+                self._listener(notice)
+        return True
 
 
 def in_chunks(plane: DataPlane, key: int) -> Callable[[int], Reason]:

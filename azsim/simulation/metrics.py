@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import Outcome
@@ -190,14 +191,13 @@ def headroom(plan: Plan, seconds: Seconds, window_s: int, first_s: int) -> Float
     needed_ns = sent * mean_work_ns(plan)[None, :]
     given_ns = capacity_cores(plan, seconds) * seconds.duration_ns[:, None]
     found = np.full(sent.shape, np.nan)
-    for i in range(first_s + window_s - 1, len(seconds)):
-        needed = needed_ns[i - window_s + 1 : i + 1].sum(axis=0)
-        given = given_ns[i - window_s + 1 : i + 1].sum(axis=0)
-        for s in range(len(needed)):
-            if given[s] > 0:
-                found[i, s] = 1.0 - needed[s] / given[s]
-            else:
-                found[i, s] = -math.inf if needed[s] > 0 else 1.0
+    first = first_s + window_s - 1
+    if len(seconds) <= first:
+        return found
+    needed = sliding_window_view(needed_ns[first_s:], window_s, axis=0).sum(axis=-1)
+    given = sliding_window_view(given_ns[first_s:], window_s, axis=0).sum(axis=-1)
+    without = np.where(needed > 0, -math.inf, 1.0)  # where nothing is in view
+    found[first:] = np.where(given > 0, 1.0 - needed / np.where(given > 0, given, 1.0), without)
     return found
 
 

@@ -69,13 +69,23 @@ def investigate(result: Result, trace: Trace, simulate: Simulate, *, replays: bo
     return inquiry.settled(result)
 
 
+def settled_verdict(trace: Trace, view: Judged, simulate: Simulate) -> Verdict:
+    """The verdict of a judged run, by reset replays where the level is broken at a deadline; nothing is explained."""
+    verdict = view.verdict()
+    if verdict != "collapse":
+        return verdict
+    inquiry = _Inquiry(trace, simulate, view)
+    inquiry.make(replays=False)
+    return inquiry.verdict
+
+
 class _Inquiry:
     """The replays of one run; `log` tells each of them, in order."""
 
-    def __init__(self, trace: Trace, simulate: Simulate) -> None:
+    def __init__(self, trace: Trace, simulate: Simulate, view: Judged | None = None) -> None:
         self.trace = trace
         self.simulate = simulate
-        self.original = _judged(trace)
+        self.original = _judged(trace) if view is None else view
         self.rejoins = False  # whether the resets put ejected targets back in rotation, too
         self.log: list[dict[str, Any]] = []
         self.verdict: Verdict = "collapse"  # until a reset settles it

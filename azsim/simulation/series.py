@@ -203,22 +203,29 @@ def _window_percentiles(
     late: npt.NDArray[np.bool_],
 ) -> tuple[Floats, Floats]:
     """(lowest, highest) possible percentile over all requests of each window, ns."""
-    bounds = first_rows(recording)
     lost = _sliding(failed + np.where(late, unresolved, 0), end_s, window_s)
     in_time = _sliding(np.where(late, 0, unresolved), end_s, window_s)
+    bounds = first_rows(recording)
+    used = np.flatnonzero(recording.latency.any(axis=0))  # most bins hold nothing all along
+    until = np.concatenate([np.zeros((1, len(used)), np.int64), np.cumsum(recording.latency[:, used], axis=0)])
     lowest, highest = np.zeros(len(end_s)), np.zeros(len(end_s))
-    histogram = np.zeros(BINS, np.int64)
-    for i, end in enumerate(end_s):
-        if i == 0:
-            histogram += recording.latency[bounds[end - window_s] : bounds[end]].sum(axis=0)
-        else:
-            histogram += recording.latency[bounds[end - 1] : bounds[end]].sum(axis=0)
-            histogram -= recording.latency[bounds[end - 1 - window_s] : bounds[end - window_s]].sum(axis=0)
-        cumulative = np.cumsum(histogram)
-        place = rank(int(cumulative[-1]) + int(lost[i]) + int(in_time[i]), permille)
-        highest[i] = percentile_ns(cumulative, place)
-        lowest[i] = percentile_ns(cumulative, place - int(in_time[i]))
+    for first in range(0, len(end_s), _CHUNK):
+        chunk = slice(first, first + _CHUNK)
+        ends = end_s[chunk]
+        cumulative = np.cumsum(until[bounds[ends]] - until[bounds[ends - window_s]], axis=1)
+        succeeded = cumulative[:, -1] if len(used) else np.zeros(len(ends), np.int64)
+        place = -(-(succeeded + lost[chunk] + in_time[chunk]) * permille // 1000)  # rank()
+        highest[chunk] = _percentiles_ns(cumulative, place, used)
+        lowest[chunk] = _percentiles_ns(cumulative, place - in_time[chunk], used)
     return lowest, highest
+
+
+def _percentiles_ns(cumulative: Int64s, places: Int64s, bins: Int64s) -> Floats:
+    """`percentile_ns` of many cumulative histograms (W, U) over the bins in use (U,): (W,)."""
+    index = (cumulative < places[:, None]).sum(axis=1)
+    values = np.append(MIDPOINT_NS[bins], math.inf)
+    found: Floats = np.where(places > 0, values[index], 0.0)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def test_nothing_at_the_end_happens(make_plane: Any) -> None:
     env = Environment(plane)
     seen: list[Any] = []
     env.listen(seen.append)
-    env.call_at(1000, (Rank.CUT, "", 0), lambda: seen.append("control"))
+    env.call_at(1000, (Rank.FAULT_END, "", 0), lambda: seen.append("control"))
     env.run_to(1000)
     assert seen == []
     assert plane.now_ns == 1000
