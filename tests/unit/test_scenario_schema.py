@@ -384,7 +384,7 @@ def test_vary_is_typed_and_its_values_fit() -> None:
 @pytest.mark.parametrize(
     "vary",
     [
-        {"services.web.slots": {"uniform": [1, 4]}},  # the middle is no whole number
+        {"services.web.slots": {"uniform": [1, 4.5]}},  # no whole number
         {"services.web.slots": {"grid": [1, 0]}},
         {"traffic.users.to": {"choice": ["web", "wep"]}},
         {"traffic.users.rate": {"uniform": ["5/s", "15s"]}},
