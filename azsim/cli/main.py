@@ -25,6 +25,7 @@ VERBS: Final[Mapping[str, str]] = {
     "validate": "Check a scenario: resolved values, arithmetic, findings.",
     "presets": "List what products do by default, value by value.",
     "study": "Replay scenarios many times, and say what is likely.",
+    "report": "Write a run as one HTML page, to be read, sent and printed.",
     "schema": "Print the JSON Schema of scenario files.",
 }
 """Every verb and what it does; verb `x` is `command` in `azsim.cli.x`."""

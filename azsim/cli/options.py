@@ -22,6 +22,7 @@ _UNIT_BYTES: Final = {
     "TB": 10**12,
 }
 _BYTES_MIN: Final = 2**20
+_SEED_MAX: Final = 2**63 - 1
 
 
 def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -60,6 +61,19 @@ def set_option(function: F) -> F:
     text = "Give one key another value, such as traffic.shoppers.retry.attempts=1. May come again."
     option = click.option("--set", "changes", metavar="PATH=VALUE", multiple=True, callback=changes, help=text)
     return option(function)
+
+
+def seed_option(function: F) -> F:
+    """`--seed`: another one than the scenario's."""
+    text = "Draw all chance from this instead of the scenario's."
+    return click.option("--seed", type=click.IntRange(0, _SEED_MAX), help=text)(function)
+
+
+def engine_option(function: F) -> F:
+    """`--engine`: which of the two data planes."""
+    text = "The compiled engine, or the one written to be read; they agree event for event."
+    engines = click.Choice(["kernel", "reference"])
+    return click.option("--engine", type=engines, default="kernel", show_default=True, help=text)(function)
 
 
 def json_option(function: F) -> F:

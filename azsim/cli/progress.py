@@ -18,6 +18,8 @@ QUICK_S: Final = 1.0  # work shorter than this shows nothing
 WAIT_S: Final = 2.0  # longer than this nothing but the compiler takes to begin
 LINE_EVERY_S: Final = 5.0
 BAR_EVERY_S: Final = 0.1
+_COMPILED_PARTS: Final = 4  # two functions in two variants
+_COMPILE_S: Final = 20
 
 
 class Progress:
@@ -109,3 +111,12 @@ class Progress:
 def _rate(rate: float) -> str:
     """Simulated over wall time: `410 x real time`."""
     return f"{rate:.0f} x real time" if rate >= 10 else f"{rate:.1f} x real time"
+
+
+def explain_compilation(progress: Progress) -> None:
+    """Says why the first run of a version takes its time to begin, unless all of the kernel is there already."""
+    from azsim.base.jit import cache_folder
+
+    compiled = sum(1 for _ in cache_folder().rglob("*.nbc"))
+    if compiled < _COMPILED_PARTS:
+        progress.explain(f"compiling the simulation kernel, once per version: about {_COMPILE_S} s")

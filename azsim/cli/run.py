@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from azsim.base.errors import ExitCode
 from azsim.base.units import SECOND_NS
 from azsim.cli.files import write_files
-from azsim.cli.options import file_argument, json_option, set_option, size
-from azsim.cli.progress import Progress
+from azsim.cli.options import engine_option, file_argument, json_option, seed_option, set_option, size
+from azsim.cli.progress import Progress, explain_compilation
+from azsim.cli.runs import RESULT, SCENARIO
 from azsim.cli.terminal import put, say, show
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
     from azsim.simulation.result import Result
 
-_SEED_MAX: Final = 2**63 - 1
-_COMPILED_PARTS: Final = 4  # two functions in two variants
-_COMPILE_S: Final = 20
-
 
 @click.command()
 @file_argument
-@click.option("--seed", type=click.IntRange(0, _SEED_MAX), help="Draw all chance from this instead of the scenario's.")
+@seed_option
 @set_option
-@click.option(
-    "--engine",
-    type=click.Choice(["kernel", "reference"]),
-    default="kernel",
-    show_default=True,
-    help="The compiled engine, or the one written to be read; they agree event for event.",
-)
+@engine_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the picture and the result.  [default: out/ and the scenario's name; with --json none]",
+    help="Folder for picture, result and resolved scenario.  [default: out/ and the scenario's name; with --json none]",
 )
 @json_option
 @click.option("--strict", is_flag=True, help="Exit 1 unless the hypothesis held.")
@@ -62,7 +54,8 @@ def command(
 ) -> ExitCode:
     """Replay the scenario in FILE once, request by request, and judge it.
 
-    Prints the card of the run and leaves timeline.svg and result.json in a folder. Exits 0 whatever the verdict,
+    Prints the card of the run and leaves timeline.svg, result.json and the
+    resolved scenario.json in a folder. Exits 0 whatever the verdict,
     unless --strict.
 
     \b
@@ -113,21 +106,13 @@ def command(
     return ExitCode.FALSIFIED if strict and result.hypothesis != "held" else ExitCode.OK
 
 
-def explain_compilation(progress: Progress) -> None:
-    """Says why the first run of a version takes its time to begin, unless all of the kernel is there already."""
-    from azsim.base.jit import cache_folder
-
-    compiled = sum(1 for _ in cache_folder().rglob("*.nbc"))
-    if compiled < _COMPILED_PARTS:
-        progress.explain(f"compiling the simulation kernel, once per version: about {_COMPILE_S} s")
-
-
 def _leave(result: Result, scenario: Scenario, folder: Path) -> list[Path]:
-    """Draws the picture and leaves it in a folder together with the result."""
+    """Draws the picture and leaves it in a folder together with the result and the resolved scenario."""
     from azsim.report.figures import image, timeline
 
     contents = {
         "timeline.svg": image(timeline(result, scenario), "svg"),
-        "result.json": f"{result.to_json()}\n".encode(),
+        RESULT: f"{result.to_json()}\n".encode(),
+        SCENARIO: f"{json.dumps(scenario.to_dict(), indent=1, ensure_ascii=False)}\n".encode(),
     }
     return write_files(folder, contents)

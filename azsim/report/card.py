@@ -129,15 +129,16 @@ def _outcome(facts: Mapping[str, Any]) -> Text:
     return told.append(f"\nhypothesis {facts['hypothesis']}")
 
 
-_LABELS: Final = ("success", "p99 of all", "attempts/req", "wasted CPU", "busiest zone")
+LABELS: Final = ("success", "p99 of all", "attempts/req", "wasted CPU", "busiest zone")
 
 
 def _segments(facts: Mapping[str, Any], scenario: Scenario) -> Blocks:
     """The metrics of each segment of the run, a column each; what breaks the hypothesis stands out."""
-    return Blocks(_LABELS, [Column(segment["name"], _cells(segment, scenario)) for segment in facts["segments"]])
+    return Blocks(LABELS, [Column(segment["name"], cells(segment, scenario)) for segment in facts["segments"]])
 
 
-def _cells(segment: Mapping[str, Any], scenario: Scenario) -> list[Cell]:
+def cells(segment: Mapping[str, Any], scenario: Scenario) -> list[Cell]:
+    """A segment's metrics, one for each of `LABELS`; what breaks the hypothesis is bad."""
     bounds = scenario.hypothesis.bounds
     success, p99_s = segment["success"], segment["latency_all_p99_s"]
     # Where no request came to an end nothing is broken; an infinite percentile is null, and longer than any limit (J2).
@@ -166,7 +167,7 @@ def _happened(facts: Mapping[str, Any]) -> Table:
     return table
 
 
-def _why(facts: Mapping[str, Any]) -> list[str]:
+def why(facts: Mapping[str, Any]) -> list[str]:
     """Why it stays down, as further runs with the same random numbers showed (J4)."""
     if facts["verdict"] != "collapse":
         return []
@@ -193,15 +194,15 @@ def _cure(cure: Mapping[str, Any]) -> str:
 
 
 def _reasons(facts: Mapping[str, Any], scenario: Scenario) -> list[tuple[str, RenderableType]]:
-    why = "\n".join(_why(facts))
-    rows: list[tuple[str, RenderableType]] = [("WHY", Text(why))] if why else []
-    margin = _margin(facts, of_service=len(scenario.services) > 1)
-    if margin:
-        rows.append(("MARGIN", Text(margin)))
+    reasons = "\n".join(why(facts))
+    rows: list[tuple[str, RenderableType]] = [("WHY", Text(reasons))] if reasons else []
+    left = margin(facts, of_service=len(scenario.services) > 1)
+    if left:
+        rows.append(("MARGIN", Text(left)))
     return rows
 
 
-def _margin(facts: Mapping[str, Any], *, of_service: bool) -> str:
+def margin(facts: Mapping[str, Any], *, of_service: bool) -> str:
     """The least headroom in words (J5); empty where there is none to tell of."""
     least = facts["headroom"]
     if least["at_s"] is None:

@@ -15,65 +15,34 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, MultipleLocator, NullLocator
 
-from azsim.base.units import SECOND_NS, parse_comparison
 from azsim.report import words
+from azsim.report.axes import Floats, limits_s, log_ticks, stride, thinned, time_step_s
+from azsim.report.palette import (
+    BLACK,
+    BLUE,
+    FAILURES,
+    MARK_COLOURS,
+    ORANGE,
+    PALE,
+    SKY,
+    VERDICT_COLOURS,
+    VERMILION,
+    ZONE_STYLES,
+)
 from azsim.report.spans import Mark, Span, broken_spans, fault_spans, marks, packed
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
     from azsim.simulation.result import Result
 
-Floats = npt.NDArray[np.float64]
-
-# The colours of Okabe and Ito, which colour-blind people can tell apart.
-BLUE, SKY, ORANGE, GREEN = "#0072B2", "#56B4E9", "#E69F00", "#009E73"
-VERMILION, PURPLE, YELLOW, BLACK = "#D55E00", "#CC79A7", "#F0E442", "#000000"
-GREY, PALE = "#8C8C8C", "#E8E8E8"
-
-ZONE_STYLES: Final = tuple(
-    zip((BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK), ("-", "--", "-.", ":", "-", "--"), strict=True)
-)
-# Colour and name of each outcome that fails a request, one whichever of them a run has.
-FAILURES: Final[Mapping[str, tuple[str, str]]] = {
-    "timeout": (VERMILION, "timeout (HTTP 504)"),
-    "deadline": (ORANGE, "deadline (HTTP 504)"),
-    "overload": (PURPLE, "overload (HTTP 503)"),
-    "no-target": (BLACK, "no target (HTTP 503)"),
-    "error": ("#7F0000", "error (HTTP 500)"),
-    "refused": (YELLOW, "connection refused"),
-    "reset": ("#8B4513", "connection reset"),
-    "budget-exhausted": (GREY, "retry budget spent"),
-    "breaker-open": ("#5A5A5A", "breaker open"),
-    "cancelled": ("#B8B8B8", "cancelled"),
-}
-VERDICT_COLOURS: Final[Mapping[str, str]] = {
-    "collapse": "#B03A00",
-    "outage": "#B03A00",
-    "degraded": "#8A6100",
-    "invalid": "#8A6100",
-    "undecided": "#8A6100",
-    "no-impact": "#00664B",
-    "improved": "#00664B",
-}
-MARK_COLOURS: Final[Mapping[str, str]] = {
-    "detected": BLUE,
-    "returned": PURPLE,
-    "recovered": GREEN,
-    "collapse": VERMILION,
-    "outage": VERMILION,
-    "aborted": BLACK,
-}
 SICK: Final[Mapping[str, Any]] = {"facecolor": "white", "edgecolor": ORANGE, "hatch": "//////"}
 """The look of targets that a balancer holds for sick and uses all the same."""
-POINTS_MAX: Final = 600  # about one a point of the axis
 WASTED_MIN: Final = 0.005  # of the utilisation; less cannot be seen
 STORY_ROWS_MAX: Final = 8
 ROW_IN: Final = 0.21
-TICKS_MAX: Final = 7
 WIDTH_IN: Final = 11.0
 LEFT, RIGHT = 0.075, 0.815  # of the width; the legends stand to the right, where no data are
 LABEL_PT: Final = 8.5
-_STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 604800)
 _STYLE: Final = {
     "font.size": 9.0,
     "axes.spines.top": False,
@@ -117,10 +86,10 @@ class _Timeline:
 
     def __init__(self, facts: Mapping[str, Any], scenario: Scenario | None) -> None:
         self.facts = facts
-        self.limits_s = _limits_s(facts, scenario)
+        self.limits_s = limits_s(facts, scenario)
         self.series = facts["timeline"]
         t_s = np.asarray(self.series["t_s"], dtype=np.float64)
-        self.stride = max(1, -(-len(t_s) // POINTS_MAX))
+        self.stride = stride(len(t_s))
         self.t_s = t_s[:: self.stride]  # where each point's seconds begin
         self.middle_s = self.t_s + min(self.stride, len(t_s)) / 2
         self.start_s, self.end_s = float(t_s[0]), float(t_s[-1]) + 1.0
@@ -252,7 +221,7 @@ class _Timeline:
         known = np.append(known[known > 0], list(self.limits_s.values()))
         low, high = (known.min() / 1.5, known.max() * 1.8) if known.size else (1e-3, 1.0)
         panel.set_ylim(low, high)
-        panel.yaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+        panel.yaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
         panel.yaxis.set_minor_locator(NullLocator())
         panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: words.seconds(y)))
         self.silent(panel, ~np.isfinite(p99) & (self.mean(self.series["offered"]) > 0))
@@ -359,7 +328,7 @@ class _Timeline:
     def time_axis(self, panel: Axes) -> None:
         panel.set_xlim(self.start_s, self.end_s)
         length_s = self.end_s - self.start_s
-        step_s = next((step for step in _STEPS_S if length_s / step <= 12), _STEPS_S[-1])
+        step_s = time_step_s(length_s, 12)
         panel.xaxis.set_major_locator(MultipleLocator(step_s))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda t_s, _: words.clock(t_s)))
         panel.set_xlabel("time of the run (h:min:s)" if self.end_s >= 3600 else "time of the run (min:s)")
@@ -390,52 +359,11 @@ class _Timeline:
         return (t_s, *(np.append(series[changes], series[-1]) for series in values))
 
     def mean(self, values: Sequence[float | None]) -> Floats:
-        return self.thinned(values, np.nanmean)
+        return thinned(values, self.stride, np.nanmean)
 
     def worst(self, values: Sequence[float | None]) -> Floats:
-        return self.thinned(values, np.nanmax)
-
-    def thinned(self, values: Sequence[float | None], how: Any) -> Floats:
-        """One value for every `stride` seconds; NaN where there is none."""
-        numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-        if self.stride == 1:
-            return numbers
-        missing = -len(numbers) % self.stride
-        blocks = np.append(numbers, np.full(missing, np.nan)).reshape(-1, self.stride)
-        thinned = np.full(len(blocks), np.nan)
-        known = np.isfinite(blocks).any(axis=1)
-        thinned[known] = how(blocks[known], axis=1)
-        return thinned
-
-
-def _limits_s(facts: Mapping[str, Any], scenario: Scenario | None) -> dict[str, float]:
-    """The limits on latency percentiles, by percentile, in seconds."""
-    if scenario is not None:
-        bounds = {name: bound.limit for name, bound in scenario.hypothesis.bounds.items()}
-    else:
-        bounds = {
-            violation["rule"]: parse_comparison(violation["bound"], "duration", ("<=", "<")).limit
-            for violation in facts["violations"]
-            if violation["rule"].startswith("latency_")
-        }
-    return {
-        name.removeprefix("latency_"): limit / SECOND_NS
-        for name, limit in bounds.items()
-        if name.startswith("latency_")
-    }
+        return thinned(values, self.stride, np.nanmax)
 
 
 def _ends(item: Span | Mark) -> tuple[float, float]:
     return (item.start_s, item.end_s) if isinstance(item, Span) else (item.t_s, item.t_s)
-
-
-def _log_ticks(low: float, high: float) -> list[float]:
-    """As many round numbers between two limits as stay readable, evenly spread over the decades."""
-    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    ticks: list[float] = []
-    for multiples in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8)):
-        finer = [tick for d in decades for m in multiples if low <= (tick := m * 10.0**d) <= high]
-        if ticks and len(finer) > TICKS_MAX:
-            break
-        ticks = finer
-    return ticks

@@ -52,11 +52,16 @@ def resolved(scenario: Scenario, file: str) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(overflow="fold")
     table.add_column(overflow="fold", style="dim")
-    for depth, text, source in _lines(scenario.to_dict(), _tree(scenario.sources), 0):
+    for depth, text, source in lines(scenario):
         line = source.removeprefix(f"{file}:")
         told = f"line {line}" if line != source else source
         table.add_row(Text("  " * depth + text), told)
     return table
+
+
+def lines(scenario: Scenario) -> Iterator[tuple[int, str, str]]:
+    """(depth, text, source) of each line of a scenario with every value it resolved to."""
+    return _lines(scenario.to_dict(), _tree(scenario.sources), 0)
 
 
 def _tree(sources: Mapping[str, str]) -> dict[str, Any]:

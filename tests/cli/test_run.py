@@ -15,6 +15,7 @@ import pytest
 
 from azsim.base.errors import ExitCode
 from azsim.cli.main import outcome
+from azsim.scenario import load
 from azsim.simulation.run import simulate
 
 Azsim = Callable[..., "subprocess.Popen[str]"]
@@ -30,7 +31,9 @@ def test_it_prints_a_card_and_leaves_picture_and_result(
     result = json.loads(Path("out/small/result.json").read_text())
     assert lines[0] == f"seed 7, scenario {result['digest']}"
     assert any(line.startswith("OUTCOME     DEGRADED") for line in lines)
-    assert lines[-1] == "FILES       out/small/timeline.svg  out/small/result.json"
+    assert [line.split()[-1] for line in lines[-2:]] == ["out/small/result.json", "out/small/scenario.json"]
+    assert lines[-2].startswith("FILES       out/small/timeline.svg  ")
+    assert load("out/small/scenario.json").digest == result["digest"]
     assert result["seed"] == 7
     assert result["verdict"] == "degraded"
     picture = xml.etree.ElementTree.parse("out/small/timeline.svg").getroot()

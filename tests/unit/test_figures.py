@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from azsim.dataplane.codes import Outcome
-from azsim.report.figures import FAILURES, POINTS_MAX, _log_ticks, image, timeline
+from azsim.report.axes import POINTS_MAX, log_ticks
+from azsim.report.figures import image, timeline
+from azsim.report.palette import FAILURES
 from azsim.report.spans import Span, broken_spans, fault_spans, marks, packed
 
 DATA = Path(__file__).parents[1] / "data" / "storm_result.json"
@@ -313,4 +315,4 @@ def test_faults_that_do_not_fit_are_counted_and_the_collapse_is_still_marked(fac
     ],
 )
 def test_ticks_of_latency_are_round_and_few(low: float, high: float, ticks: list[float]) -> None:
-    assert _log_ticks(low, high) == pytest.approx(ticks)
+    assert log_ticks(low, high) == pytest.approx(ticks)

@@ -20,7 +20,18 @@ ROOT = Path(__file__).resolve().parents[2]
 LINES_MAX = 600
 FILE_BYTES_MAX = 2**20
 PUBLIC_NAMES_MAX = 20
-SLOW_IMPORTS = {"distributed", "matplotlib", "numba", "numpy", "optuna", "pandas", "pydantic", "scipy", "simpy"}
+SLOW_IMPORTS = {
+    "distributed",
+    "jinja2",
+    "matplotlib",
+    "numba",
+    "numpy",
+    "optuna",
+    "pandas",
+    "pydantic",
+    "scipy",
+    "simpy",
+}
 
 # A path that exists on one machine only, and a number in somebody's tracker.
 MACHINE_PATH = re.compile(r"(?<![\w.}/~-])/(?:work|opt|root|home|Users)/[\w.]")
