@@ -23,6 +23,14 @@ class HealthChecker(Controller[Notice, Verdict]):
         self._published: dict[int, bool] = {}
         self._doubtful: list[int] = []
 
+    def add(self, instance: int) -> None:
+        """A new target, unhealthy until it has passed a probe."""
+        self._sensed[instance] = self._published[instance] = False
+
+    def remove(self, instance: int) -> None:
+        """A target is one no more."""
+        self._doubtful = [other for other in self._doubtful if other != instance]
+
     def sense(self, reading: Notice) -> None:
         """Take in what the probes of one target say."""
         self._sensed[reading.instance] = reading.healthy

@@ -18,6 +18,11 @@ Message = TypeVar("Message")
 class World(Protocol):
     """What a controller may use of the world around it."""
 
+    @property
+    def now_ns(self) -> int:
+        """The time."""
+        ...
+
     def post(
         self, delay_ns: int, controller: str, number: int, receive: Callable[[Message], None], message: Message
     ) -> None:
@@ -37,6 +42,11 @@ class Controller(ABC, Generic[Reading, Action]):
         self.world = world
         self._halted = False
         self._held: list[Reading] = []
+
+    @property
+    def halted(self) -> bool:
+        """Whether it has stopped acting."""
+        return self._halted
 
     def receive(self, reading: Reading) -> None:
         """One turn of the loop, when a reading arrives; while the controller is halted it waits."""

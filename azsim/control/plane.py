@@ -3,53 +3,128 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from azsim.control.alarms import Alarm
 from azsim.control.health import HealthChecker
+from azsim.control.launches import Launches, Machines
 from azsim.control.loop import Controller, World
 from azsim.control.promotion import Promotion
 from azsim.control.router import Router
+from azsim.control.scaling import Group
+from azsim.control.specs import ControlSpec, GroupSpec
+from azsim.control.targets import Targets
+from azsim.control.telemetry import Gauge, Sensors
 from azsim.dataplane.layout import Plan, Standby
 from azsim.dataplane.protocol import Notice
 
 
-class ControlPlane:
-    """One health checker and one router for each service whose targets are probed, and who promotes its standby."""
+class Hands(Machines, Sensors, Protocol):
+    """All that control may do to instances, and all that it may measure."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        world: World,
-        set_view: Callable[[int, bool], None],
-        set_member: Callable[[int, bool], None] = lambda instance, member: None,
-    ) -> None:
+    def set_view(self, instance: int, healthy: bool) -> None:
+        """A balancer's view changes (B4)."""
+        ...
+
+    def exists(self, instance: int) -> bool:
+        """Whether there is such an instance now."""
+        ...
+
+    def show(self, instance: int, healthy: bool) -> None:
+        """How a balancer holds a target that is new to it."""
+        ...
+
+    def set_member(self, instance: int, member: bool) -> None:
+        """Whether an instance is a target at all (D52)."""
+        ...
+
+    def set_probing(self, instance: int, on: bool) -> None:
+        """Whether it is probed (D69)."""
+        ...
+
+
+class ControlPlane:
+    """One health checker and one router for each service whose targets are probed, who promotes its standby, and its
+    scaling groups.
+    """
+
+    def __init__(self, plan: Plan, world: World, hands: Hands, spec: ControlSpec | None = None) -> None:
+        self._plan = plan
         self._world = world
+        self._hands = hands
+        self._spec = spec or ControlSpec()
         self._service = plan.instances["service"].tolist()
         self._checkers: dict[int, HealthChecker] = {}
-        self._routers: list[Router] = []
+        self._routers: dict[int, Router] = {}
         self._in_zone: dict[int, list[Controller[Any, Any]]] = {}  # controllers by the zone they live in
+        absent = absent_at_start(plan, self._spec)
+        show = hands.show if self._spec.groups else hands.set_view
         for number, (name, service) in enumerate(zip(plan.service_names, plan.services, strict=True)):
             if service["health"]:
                 first, count = int(service["instances_first"]), int(service["instances_count"])
                 targets = plan.instance_names[first : first + count]
-                router = Router(world, name, first, targets, float(service["fail_open_below"]), set_view)
-                self._routers.append(router)
+                own = [i for i in absent if first <= i < first + count]
+                fail_open_below = float(service["fail_open_below"])
+                router = Router(world, name, first, targets, fail_open_below, hands.set_view, own, show)
+                self._routers[number] = router
                 checker = HealthChecker(world, router, int(service["propagation_ns"]))
                 self._checkers[number] = checker
-                self._in_zone.setdefault(int(service["control_zone"]), []).extend((checker, router))
+                self._live_in(int(service["control_zone"]), checker, router)
                 for standby in plan.standbys:
                     if standby.service == number:
-                        promotion = self._promotion(plan, standby, set_member)
+                        promotion = self._promotion(plan, standby, hands.set_member)
                         router.listeners.append(promotion.hear)
-                        self._in_zone[int(service["control_zone"])].append(promotion)
+                        self._live_in(int(service["control_zone"]), promotion)
+        self.groups = [self._group(number, one) for number, one in enumerate(self._spec.groups)]
+
+    def _live_in(self, zone: int, *controllers: Controller[Any, Any]) -> None:
+        self._in_zone.setdefault(zone, []).extend(controllers)
 
     def _promotion(self, plan: Plan, standby: Standby, set_member: Callable[[int, bool], None]) -> Promotion:
         own = plan.instances["service"] == standby.service
         targets = {zone: np.flatnonzero(own & (plan.instances["zone"] == zone)).tolist() for zone in standby.zones}
         name = plan.service_names[standby.service]
         return Promotion(self._world, name, standby.zones, plan.zones, targets, standby.promotion_ns, set_member)
+
+    def _group(self, number: int, spec: GroupSpec) -> Group:
+        """A scaling group with its alarms, and what they watch."""
+        hands, rows = self._hands, rows_of(self._plan, spec)
+        name = f"scaling.{spec.name}"
+        # The launches answer a group that is made with them.
+        launches = Launches(self._world, self._plan.key, number, spec.launch, hands, rows, name)
+        group = Group(
+            self._world,
+            spec,
+            launches=launches,
+            targets=Targets(
+                hands.set_member, hands.set_probing, self._checkers.get(spec.service), self._routers.get(spec.service)
+            ),
+            machines=hands,
+            names=self._plan.instance_names,
+            zone_names=self._plan.zones,
+        )
+        launches.answers(group.receive)
+        self._live_in(spec.control_zone, group)
+        for one in spec.alarms:
+            alarm = Alarm(self._world, spec.name, one)
+            alarm.listeners.append(group.hear)
+            self._live_in(spec.control_zone, alarm)
+            Gauge(
+                self._world,
+                hands,
+                self._spec.telemetry,
+                service=spec.service,
+                instances=[i for block in rows.values() for i in block],
+                metric=one.metric,
+                statistic=one.statistic,
+                period_ns=one.period_ns,
+                excluded=group.warming,
+                reader=alarm.name,
+                receive=alarm.receive,
+            )
+        return group
 
     def set_zone(self, zone: int, lost: bool) -> None:
         """Stop the controllers in a zone, or let them go on; they take up what they have missed (O8)."""
@@ -64,7 +139,29 @@ class ControlPlane:
         checker = self._checkers[self._service[notice.instance]]
         self._world.post(0, checker.name, notice.instance, checker.receive, notice)
 
+    def check(self) -> None:
+        """C4: every group has what exists; raises InternalError."""
+        for group in self.groups:
+            rows = rows_of(self._plan, group.spec)
+            group.check([i for block in rows.values() for i in block if self._hands.exists(i)])
+
     def rejoin(self, without: Collection[int]) -> None:
         """Put every target back in rotation but those `without`."""
-        for router in self._routers:
+        for router in self._routers.values():
             router.rejoin(without)
+
+
+def rows_of(plan: Plan, spec: GroupSpec) -> dict[int, list[int]]:
+    """The plan's instances that a group may use, by zone."""
+    own = plan.instances["service"] == spec.service
+    return {zone: np.flatnonzero(own & (plan.instances["zone"] == zone)).tolist() for zone in spec.zones}
+
+
+def absent_at_start(plan: Plan, spec: ControlSpec) -> list[int]:
+    """The plan's instances that do not exist before a group launches them."""
+    found: list[int] = []
+    for group in spec.groups:
+        there = dict(group.initial)
+        for zone, instances in rows_of(plan, group).items():
+            found += instances[there.get(zone, 0) :]
+    return sorted(found)

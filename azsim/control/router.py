@@ -19,7 +19,8 @@ class Verdict(NamedTuple):
 class Router(Controller[Verdict, Verdict]):
     """Keeps one view of a service's targets: all healthy at first, then as the verdicts say.
 
-    `targets` are their names, the first being instance `first`; `set_view` hands a change to the balancer.
+    `targets` are their names, the first being instance `first`, `absent` those that are none at first; `set_view`
+    hands a change to the balancer, and `show` how a new target is held to be.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class Router(Controller[Verdict, Verdict]):
         targets: Sequence[str],
         fail_open_below: float,
         set_view: Callable[[int, bool], None],
+        absent: Collection[int] = (),
+        show: Callable[[int, bool], None] | None = None,
     ) -> None:
         super().__init__(f"router.{service}", world)
         self.service = service
@@ -37,7 +40,10 @@ class Router(Controller[Verdict, Verdict]):
         self._targets = targets
         self._fail_open_below = fail_open_below
         self._set_view = set_view
+        self._show = show or set_view
+        self._members = set(range(first, first + len(targets))).difference(absent)
         self._out: set[int] = set()  # the view: targets out of rotation
+        self._new: set[int] = set()  # targets that have not been in rotation yet
         self._due: dict[int, Verdict] = {}  # the last one on each target
         self.listeners: list[Callable[[Verdict], None]] = []  # told of every change of the view
 
@@ -48,8 +54,22 @@ class Router(Controller[Verdict, Verdict]):
     @property
     def fails_open(self) -> bool:
         """Whether the nodes, by this view, ignore health and use every target."""
-        total = len(self._targets)
+        total = len(self._members)
         return fails_open(total - len(self._out), total, self._fail_open_below)
+
+    def add(self, instance: int) -> None:
+        """A new target, out of rotation until it is found healthy."""
+        self._members.add(instance)
+        self._out.add(instance)
+        self._new.add(instance)
+        self._show(instance, False)
+
+    def remove(self, instance: int) -> None:
+        """A target is one no more; verdicts on it that are still under way mean nothing."""
+        self._members.discard(instance)
+        self._out.discard(instance)
+        self._new.discard(instance)
+        self._due.pop(instance, None)
 
     def rejoin(self, without: Collection[int]) -> None:
         """Put every target back in rotation but those `without`, whatever their health is held to be."""
@@ -58,7 +78,8 @@ class Router(Controller[Verdict, Verdict]):
 
     def sense(self, reading: Verdict) -> None:
         """Take in a verdict."""
-        self._due[reading.instance] = reading
+        if reading.instance in self._members:
+            self._due[reading.instance] = reading
 
     def decide(self) -> Iterable[Verdict]:
         """Changes of the view that bring it in line with the verdicts."""
@@ -75,7 +96,9 @@ class Router(Controller[Verdict, Verdict]):
         self._set_view(action.instance, action.healthy)
         for listener in self.listeners:
             listener(action)
-        what = "back in rotation" if action.healthy else "out of rotation"
+        back = "in rotation" if action.instance in self._new else "back in rotation"
+        self._new.discard(action.instance)
+        what = back if action.healthy else "out of rotation"
         self.world.log(self.name, f"{self.target(action.instance)} {what}")
         if self.fails_open != open_before:
             words = "too few healthy targets, all are used" if self.fails_open else "health counts again"

@@ -17,12 +17,14 @@ from azsim.dataplane.layout import (
     CPU,
     IN_SERVICE,
     IN_VIEW,
+    MEMBERS,
     QUEUED,
     STRESS,
     UP,
     ZONE_COLUMNS,
 )
-from azsim.dataplane.queues import free_node, put_node, schedule
+from azsim.dataplane.probes import drop_probe
+from azsim.dataplane.queues import free_node, put_node
 from azsim.dataplane.shared_cpu import advance_clock, change_rate, slowdown, stress_progress
 from azsim.dataplane.state import (
     ACTED,
@@ -59,7 +61,6 @@ _DEAD = int(InstanceState.DEAD)
 _RESET = int(Outcome.RESET)
 _CANCELLED = int(Outcome.CANCELLED)
 _RESPONSE = int(Kind.RESPONSE)
-_PROBE_SEND = int(Kind.PROBE_SEND)
 
 
 @part
@@ -240,11 +241,7 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
         _forget_parked(a, i, rich)
         if shared is not None:
             change_rate(a, i, rich)
-        if instance.probe != 0:
-            if services_of(a)[instance.service].after_answer == 1:
-                t_ns = a.now_ns + services_of(a)[instance.service].interval_ns
-                schedule(a, t_ns, _PROBE_SEND, -(i + 1), 0, instance.probe + 16, i, 0, 0)
-            instance.probe = 0
+        drop_probe(a, i)
     for j in range(a.fresh_job):
         if jobs[j].state != FREE:
             waste(a, j, rich)
@@ -293,6 +290,7 @@ def cut(a: Any, shared: Any, rich: Any) -> None:
         if rich is not None:  # noqa: SIM102 - apart, so that the compiler drops it
             if instance.state == _UP and a.now_ns < traits_of(a)[i].ready_ns:
                 rows[at + UP] -= 1
+        rows[at + MEMBERS] += instance.member
         if instance.in_view == 1 and instance.member == 1:
             rows[at + IN_VIEW] += 1
             cores = application_cores(

@@ -11,7 +11,7 @@ from azsim.base.errors import InternalError, LimitError
 from azsim.base.sums import exact_sum
 from azsim.dataplane import layout, loop
 from azsim.dataplane.codes import INFINITE, OUTCOMES, InstanceState, Reason
-from azsim.dataplane.layout import Plan, Recording
+from azsim.dataplane.layout import Int64s, Plan, Recording
 from azsim.dataplane.meters import METER_WORDS
 from azsim.dataplane.protocol import Notice
 from azsim.dataplane.state import (
@@ -26,7 +26,7 @@ from azsim.dataplane.state import (
     STATE,
     WAITING,
 )
-from azsim.policy.cpu import virtual_progress
+from azsim.policy.cpu import VIRTUAL_PER_NS, virtual_progress
 from azsim.policy.histogram import BINS
 from azsim.policy.shedding import CLASSES
 
@@ -44,6 +44,13 @@ def _ns_shift(plan: Plan) -> int:
     # Full slots complete slots / work jobs a nanosecond, and each brings a few events.
     spacing = work / max(1.0, 3.0 * slots)
     return int(np.clip(np.log2(max(1.0, spacing)), 7, 20))
+
+
+def _progress(dt_ns: Int64s, rate: Any) -> Int64s:
+    """`policy.cpu.virtual_progress` of many instances at once."""
+    return np.where(rate == 1.0, dt_ns * VIRTUAL_PER_NS, np.floor(dt_ns.astype(np.float64) * rate * 1024.0)).astype(
+        np.int64
+    )
 
 
 VARIANTS = ("lean", "tiers", "full")
@@ -102,6 +109,8 @@ class Kernel:
         self._rows = 0
         self._starts = np.zeros(0, np.int64)
         self._notices: list[Notice] = []
+        self._sent = np.zeros(len(plan.services), np.int64)  # up to row _sent_row
+        self._sent_row = 0
         self._build()
 
     # --- memory ----------------------------------------------------------------------------------------------------
@@ -198,7 +207,7 @@ class Kernel:
         shelves["present"] = np.bincount(places, minlength=len(shelves))
         for table in (services, shelves):
             table["last"] = table["position"] = NONE
-        instances["in_view"] = instances["sensed"] = instances["member"] = 1
+        instances["in_view"] = instances["sensed"] = instances["member"] = instances["probing"] = 1
         instances["work_factor"] = 1.0
         for field in ("head", "tail", "backlog_head", "backlog_tail", "parked", "place_in_order"):
             instances[field] = NONE
@@ -400,6 +409,35 @@ class Kernel:
     def set_member(self, instance: int, member: bool) -> None:
         """See `DataPlane.set_member`."""
         self._control(loop.SET_MEMBER, instance, int(member))
+
+    def set_probing(self, instance: int, on: bool) -> None:
+        """See `DataPlane.set_probing`."""
+        self._make_room(extra=1)
+        self._control(loop.SET_PROBING, instance, int(on))
+
+    def readings(self) -> Int64s:
+        """See `DataPlane.readings`."""
+        self._control(loop.READ)
+        instances, now_ns = self._pools["instances"], int(self._record["now_ns"][0])
+        found = np.zeros((len(instances), layout.READING_COLUMNS), np.int64)
+        dt_ns = now_ns - instances["clock_ns"]
+        found[:, layout.CPU_USED] = instances["cpu"]
+        if self.variant == "lean":
+            found[:, layout.CPU_USED] += dt_ns * instances["on_cpu"] * VIRTUAL_PER_NS
+        else:
+            found[:, layout.CPU_USED] += _progress(dt_ns, instances["rate"]) * instances["on_cpu"]
+            found[:, layout.STRESS_USED] = instances["stress"] + _progress(dt_ns, instances["stress_rate"])
+        found[:, layout.WAITING_NOW] = instances["queued"] + instances["backlogged"]
+        found[:, layout.SERVED_NOW] = instances["busy"]
+        return found
+
+    def sent(self) -> Int64s:
+        """See `DataPlane.sent`."""
+        width, row = len(self._plan.services) * layout.SERVICE_COLUMNS, int(self._record["row"][0])
+        rows = self._pools["service_rows"][: (row + 1) * width].reshape(row + 1, -1, layout.SERVICE_COLUMNS)
+        self._sent += rows[self._sent_row : row, :, layout.SENT].sum(axis=0)
+        self._sent_row = row
+        return self._sent + rows[row, :, layout.SENT]
 
     def _change(self, table: str, number: int, fields: tuple[str, ...], changes: Mapping[str, float]) -> None:
         planned = getattr(self._plan, table)[number]

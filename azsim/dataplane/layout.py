@@ -311,7 +311,16 @@ IN_SERVICE = 3  # slots taken
 UP = 4  # instances in state UP
 IN_VIEW = 5  # instances that the balancer's view holds healthy
 CAPACITY = 6  # thousandths of a core that a full instance would get, over instances in view whatever their state
-ZONE_COLUMNS = 8
+CORE_TIME = 7  # cores of the instances that exist x the row's length, thousandths x ns; the simulation writes it
+MEMBERS = 8  # targets of the service at the row's end, healthy or not
+ZONE_COLUMNS = 9
+
+# Columns of DataPlane.readings.
+CPU_USED = 0  # application, since the start, 2^-10 ns of core time
+STRESS_USED = 1
+WAITING_NOW = 2  # jobs that wait for a slot, the backlog included
+SERVED_NOW = 3  # slots taken
+READING_COLUMNS = 4
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from azsim.dataplane.caller import (
 from azsim.dataplane.codes import Kind, Outcome, Reason
 from azsim.dataplane.instance import cancel, child_ended, complete, deliver, is_parked, respond
 from azsim.dataplane.layout import CALLS_MAX
-from azsim.dataplane.probes import probe_answered, send_probe
+from azsim.dataplane.probes import probe_answered, send_probe, set_probing
 from azsim.dataplane.queues import empty_slot, first_node, key_before, schedule, take_node
 from azsim.dataplane.shared_cpu import first_completion
 from azsim.dataplane.state import (
@@ -272,7 +272,7 @@ def advance(state_record: Any, until_ns: int, shared: Any, calls: Any, rich: Any
     return _run(state_record[0], until_ns, shared, calls, rich)
 
 
-SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, BEGIN, SET_MEMBER = range(8)
+SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, BEGIN, SET_MEMBER, SET_PROBING, READ = range(10)
 
 
 @compiled
@@ -298,6 +298,8 @@ def control(
         conditions.set_view(a, subject, number, rich)
     elif what == SET_MEMBER:
         conditions.set_member(a, subject, number, rich)
+    elif what == SET_PROBING:
+        set_probing(a, subject, number)
     elif what == SET_STATE:
         conditions.set_instance_state(a, subject, number, extra, shared, calls, rich)
     elif what == SET_FACTOR:

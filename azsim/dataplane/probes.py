@@ -21,7 +21,14 @@ from azsim.dataplane.state import (
     notices_of,
     services_of,
 )
-from azsim.policy.thresholds import healthy_after_streak, streak_after
+from azsim.policy.thresholds import (
+    NEW,
+    NOT_PROBED,
+    healthy_after_streak,
+    passes_needed,
+    probing_after,
+    streak_after,
+)
 
 _PROBE_SEND = int(Kind.PROBE_SEND)
 _PROBE_TIMEOUT = int(Kind.PROBE_TIMEOUT)
@@ -36,6 +43,9 @@ def send_probe(a: Any, i: int, tag: int, rich: Any) -> None:
     service = services_of(a)[instance.service]
     request = -(i + 1)
     t_ns = a.now_ns
+    if instance.probing == NOT_PROBED:
+        schedule(a, t_ns + service.interval_ns, _PROBE_SEND, request, 0, tag + 16, i, 0, 0)
+        return
     instance.probe = tag
     schedule(a, t_ns + service.probe_timeout_ns, _PROBE_TIMEOUT, request, 0, tag, i, 0, 0)
     if service.after_answer == 0:
@@ -66,6 +76,33 @@ def send_probe(a: Any, i: int, tag: int, rich: Any) -> None:
 
 
 @part
+def drop_probe(a: Any, i: int) -> None:
+    """Forget the probe in flight: it counts as neither (D22, D30)."""
+    instance = instances_of(a)[i]
+    if instance.probe != 0:
+        service = services_of(a)[instance.service]
+        if service.after_answer == 1:
+            t_ns = a.now_ns + service.interval_ns
+            schedule(a, t_ns, _PROBE_SEND, -(i + 1), 0, instance.probe + 16, i, 0, 0)
+        instance.probe = 0
+
+
+@part
+def set_probing(a: Any, i: int, on: int) -> None:
+    """D69."""
+    instance = instances_of(a)[i]
+    if on == 1 and instance.probing == NOT_PROBED:
+        instance.probing = NEW
+    elif on == 0 and instance.probing != NOT_PROBED:
+        drop_probe(a, i)
+        instance.probing = NOT_PROBED
+    else:
+        return
+    instance.sensed = 0
+    instance.streak = 0
+
+
+@part
 def probe_answered(a: Any, i: int, tag: int, passed: bool, rich: Any) -> None:
     """A probe passed or failed; one that is no longer waited for says nothing."""
     instance = instances_of(a)[i]
@@ -76,9 +113,9 @@ def probe_answered(a: Any, i: int, tag: int, passed: bool, rich: Any) -> None:
     if service.after_answer == 1:
         schedule(a, a.now_ns + service.interval_ns, _PROBE_SEND, -(i + 1), 0, tag + 16, i, 0, 0)
     instance.streak = streak_after(instance.streak, passed)
-    healthy = healthy_after_streak(
-        instance.sensed == 1, instance.streak, service.unhealthy_after, service.healthy_after
-    )
+    passes = passes_needed(instance.probing, service.healthy_after)
+    healthy = healthy_after_streak(instance.sensed == 1, instance.streak, service.unhealthy_after, passes)
+    instance.probing = probing_after(instance.probing, instance.streak, service.unhealthy_after)
     if healthy != (instance.sensed == 1):
         instance.sensed = 1 if healthy else 0
         notice = notices_of(a)[a.notice_count]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from azsim.dataplane.codes import InstanceState, Reason
-from azsim.dataplane.layout import Plan, Recording
+from azsim.dataplane.layout import Int64s, Plan, Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,18 @@ class DataPlane(Protocol):
 
     def set_member(self, instance: int, member: bool) -> None:
         """Whether an instance belongs to its service's targets at all, healthy or not. At first every one does."""
+        ...
+
+    def set_probing(self, instance: int, on: bool) -> None:
+        """Whether an instance is probed at all. One that begins to be is held unhealthy until its first pass (D69)."""
+        ...
+
+    def readings(self) -> Int64s:
+        """What each instance has used so far and holds now: (I, READING_COLUMNS), layout.CPU_USED and following."""
+        ...
+
+    def sent(self) -> Int64s:
+        """Attempts that callers have made to each service so far (D4): (S,)."""
         ...
 
     def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:

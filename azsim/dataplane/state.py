@@ -96,6 +96,7 @@ INSTANCE = _with(
         ("in_view", "i4"),
         ("sensed", "i4"),
         ("streak", "i4"),
+        ("probing", "i4"),  # policy/thresholds.py
         ("probe", "i4"),  # tag of the probe in flight, 0: none
         ("competition", "i4"),
         ("latency_ns", "i8"),

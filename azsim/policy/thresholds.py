@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from azsim.base.jit import rule
 
+# What a target is to its checker.
+NOT_PROBED = 0
+PROBED = 1
+NEW = 2  # a single pass suffices, until it has failed as often in a row as puts another one out
+
 
 @rule
 def streak_after(streak: int, passed: bool) -> int:
@@ -19,3 +24,17 @@ def healthy_after_streak(healthy: bool, streak: int, unhealthy_after: int, healt
     if healthy:
         return -streak < unhealthy_after
     return streak >= healthy_after
+
+
+@rule
+def passes_needed(probing: int, healthy_after: int) -> int:
+    """How many passes in a row put a target that is held unhealthy in rotation."""
+    return 1 if probing == NEW else healthy_after
+
+
+@rule
+def probing_after(probing: int, streak: int, unhealthy_after: int) -> int:
+    """What a target is after a probe with which `streak` ends."""
+    if probing == NEW and (streak > 0 or -streak >= unhealthy_after):
+        return PROBED
+    return probing

@@ -20,6 +20,7 @@ from azsim.simulation.explained import INTERRUPTED, ejected, telling_first
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
+    from azsim.scenario.hypothesis import Abort
     from azsim.simulation.result import Result
 
 VERDICT_STYLES: Final[Mapping[str, str]] = {
@@ -81,11 +82,20 @@ def _labelled(rows: Sequence[tuple[str, RenderableType]]) -> Table:
 
 def _givens(facts: Mapping[str, Any], scenario: Scenario) -> list[tuple[str, RenderableType]]:
     spans = [f"{words.clock(span.start_s)}-{words.clock(span.end_s)} {span.label}" for span in fault_spans(facts)]
-    return [
+    rows: list[tuple[str, RenderableType]] = [
         ("LOAD", Text(load(scenario))),
         ("FAULTS", Items(spans or ["none"])),
         ("HYPOTHESIS", Text(hypothesis(scenario))),
     ]
+    if scenario.abort:
+        rows.append(("ABORT IF", Items([abort_condition(one) for one in scenario.abort])))
+    return rows
+
+
+def abort_condition(abort: Abort) -> str:
+    """When an experiment is stopped, in words: `error rate > 20% for 1 min`."""
+    measure = "error rate" if abort.error_rate is not None else "instances"
+    return f"{measure} {abort.condition}" + (f" for {words.seconds(abort.for_ / SECOND_NS)}" if abort.for_ else "")
 
 
 def load(scenario: Scenario) -> str:

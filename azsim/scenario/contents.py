@@ -21,6 +21,7 @@ from azsim.scenario.fields import (
     unbuilt,
 )
 from azsim.scenario.hypothesis import Abort, Hypothesis
+from azsim.scenario.observability import Observability
 from azsim.scenario.service import Service
 from azsim.scenario.traffic import Population
 from azsim.scenario.vary import Variation
@@ -86,8 +87,8 @@ class Contents(Model):
         default={},
         example={"traffic.shoppers.rate": {"uniform": ["2600/s", "3000/s"]}},
     )
+    observability: Observability = key("How metrics get to those who watch them.", default={}, example={"delay": "30s"})
     operators: Unbuilt = unbuilt("People who watch and act.", "faults at the times they would act")
-    observability: Unbuilt = unbuilt("Telemetry with its own limits.", "balancer: {health: {propagation: 1s}}")
     quorum: Unbuilt = unbuilt("Replicated stores.", "calls to a service in every zone")
     cache: Unbuilt = unbuilt("Caches that can be cold.", "a traffic_spike on the service behind it")
     hazards: Unbuilt = unbuilt("Flaws on the wires of controllers.", "balancer: {health: {propagation: 30s}}")

@@ -116,7 +116,7 @@ def refuse(rule: str, example: str = "", key: str = "") -> NoReturn:
     raise PydanticCustomError("rule", cast(Any, "{rule}"), {"rule": rule, "example": example, "key": key})
 
 
-def _refuse_quantity(rule: str, example: str) -> NoReturn:
+def refuse_quantity(rule: str, example: str) -> NoReturn:
     """Refuses a value of a type used by many keys: `example` is shown where the key has none of its own."""
     raise PydanticCustomError("quantity", cast(Any, "{rule}"), {"rule": rule, "example": example})
 
@@ -128,7 +128,7 @@ def _guarded(parse: Callable[[object], T]) -> Callable[[object], T]:
         try:
             return parse(value)
         except UnitError as error:
-            _refuse_quantity(error.rule, error.example)
+            refuse_quantity(error.rule, error.example)
 
     return validate
 
@@ -159,7 +159,7 @@ Share = Annotated[
 
 def _positive(value: int) -> int:
     if value <= 0:
-        _refuse_quantity("must be more than 0", "10s")
+        refuse_quantity("must be more than 0", "10s")
     return value
 
 
@@ -168,18 +168,18 @@ PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse_quantity("must be a plain number", "1.5")
+        refuse_quantity("must be a plain number", "1.5")
     number = float(value) if abs(value) < 10**300 else float("inf")
     # Written so that NaN fails it too.
     if not 0 <= number <= 1e9:
-        _refuse_quantity("must be a number from 0 to 1e9", "1.5")
+        refuse_quantity("must be a number from 0 to 1e9", "1.5")
     return number
 
 
 def _positive_number(value: object) -> float:
     number = _number(value)
     if number < 1e-9:
-        _refuse_quantity("must be a number from 1e-9 to 1e9", "1.5")
+        refuse_quantity("must be a number from 1e-9 to 1e9", "1.5")
     return number
 
 
@@ -204,7 +204,7 @@ PositiveNumber = Annotated[
 def _tokens(value: object) -> float:
     number = _number(value)
     if number > COUNT_MAX or abs(number * 1000 - round(number * 1000)) > 1e-6:
-        _refuse_quantity("tokens are a number from 0 to 1e6 with at most three decimals", "5")
+        refuse_quantity("tokens are a number from 0 to 1e6 with at most three decimals", "5")
     return number
 
 

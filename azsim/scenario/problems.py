@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,6 +48,15 @@ class Problem:
     example: str = ""
     at_key: bool = False
     urgency: int = 2
+
+
+def unknown(path: Path, what: str, word: str, known: Iterable[str], at_key: bool = False) -> Problem:
+    """A name that nothing has; `known` are those that something has."""
+    known = list(known)
+    near = nearest(word, known)
+    hint = f"the nearest is {near}" if near else f"known are {', '.join(known[:12])}"
+    example = "" if at_key else near or known[0]
+    return Problem(path, f"there is no {what} {word}; {hint}", example, at_key=at_key, urgency=1)
 
 
 def first_error(root: type[BaseModel], tree: Node, problems: list[Problem]) -> ScenarioError:

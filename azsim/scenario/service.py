@@ -31,6 +31,7 @@ from azsim.scenario.fields import (
 from azsim.scenario.operation import Call, Step
 from azsim.scenario.overload import DISCIPLINES, Discipline, Limit, OverloadOrNone, RateLimit, Warmup
 from azsim.scenario.retry import Outcome
+from azsim.scenario.scaling import Scaling
 from azsim.scenario.tree import Path
 from azsim.scenario.work import Work
 
@@ -243,7 +244,11 @@ class Service(Instance):
         default="none",
         example="1s",
     )
-    scaling: Unbuilt = unbuilt("Instances that come and go with the load.", "instances_per_zone: 6")
+    scaling: OrNone[Scaling] = key(
+        "Instances that come and go; `instances_per_zone` is how many there are at the start.",
+        default="none",
+        example={"min": 3, "max": 12},
+    )
 
     def instance(self, zone: str) -> Instance:
         """What an instance in `zone` is like."""
@@ -254,6 +259,12 @@ class Service(Instance):
         if isinstance(self.instances_per_zone, Mapping):
             return self.instances_per_zone.get(zone, 0)
         return self.instances_per_zone
+
+    def instances_most(self, zone: str) -> int:
+        """How many `zone` may ever have at once, those included that are about to go."""
+        if self.scaling is None:
+            return self.instances(zone)
+        return self.scaling.max + max(1, self.scaling.max // 10)
 
     @property
     def every_call(self) -> list[PlacedCall]:

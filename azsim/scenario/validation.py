@@ -20,12 +20,12 @@ from azsim.scenario.faults import (
     ZoneLoss,
 )
 from azsim.scenario.operation import Call, Quorum, copies
-from azsim.scenario.paths import nearest
-from azsim.scenario.problems import Problem
+from azsim.scenario.problems import Problem, unknown
 from azsim.scenario.retry import Retry
 from azsim.scenario.service import Balancer, Instance, Service
 from azsim.scenario.traffic import Population
 from azsim.scenario.tree import Path
+from azsim.scenario.validation_scaling import scaling_problems
 
 INSTANCES_MAX: Final = 100_000
 HOPS_MAX: Final = 1000
@@ -47,14 +47,6 @@ def problems_across(contents: Contents) -> list[Problem]:
     """Every rule between keys that the scenario breaks."""
     checks = (_zones, _pairs, _times, _traffic, _services, _calls, _faults, _stresses, _abort)
     return [problem for check in checks for problem in check(contents)]
-
-
-def _unknown(path: Path, what: str, word: str, known: Iterable[str], at_key: bool = False) -> Problem:
-    known = list(known)
-    near = nearest(word, known)
-    hint = f"the nearest is {near}" if near else f"known are {', '.join(known[:12])}"
-    example = "" if at_key else near or known[0]
-    return Problem(path, f"there is no {what} {word}; {hint}", example, at_key=at_key, urgency=1)
 
 
 def _repeated(words: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -101,7 +93,7 @@ def _traffic(contents: Contents) -> Iterator[Problem]:
     for name, population in contents.traffic.items():
         path: Path = ("traffic", name)
         if population.to not in contents.services:
-            yield _unknown((*path, "to"), "service", population.to, contents.services)
+            yield unknown((*path, "to"), "service", population.to, contents.services)
         else:
             yield from _asked(contents, population, (*path, "operations"))
         yield from _shares(contents, population, (*path, "from"))
@@ -122,7 +114,7 @@ def _shares(contents: Contents, population: Population, path: Path) -> Iterator[
         return
     for zone in population.from_:
         if zone not in contents.zones:
-            yield _unknown((*path, zone), "zone", zone, contents.zones, at_key=True)
+            yield unknown((*path, zone), "zone", zone, contents.zones, at_key=True)
     total = sum(population.from_.values())
     if abs(total - 1) > 1e-9:
         yield Problem(path, f"the shares sum to {round(total * 100, 6):g}%, not 100%", "{a: 40%, b: 30%, c: 30%}")
@@ -178,23 +170,25 @@ def _services(contents: Contents) -> Iterator[Problem]:
             for zone in service.instances_per_zone:
                 if zone not in contents.zones:
                     where = (*path, "instances_per_zone", zone)
-                    yield _unknown(where, "zone", zone, contents.zones, at_key=True)
+                    yield unknown(where, "zone", zone, contents.zones, at_key=True)
         for zone in service.overrides:
             if zone not in contents.zones:
-                yield _unknown((*path, "overrides", zone), "zone", zone, contents.zones, at_key=True)
+                yield unknown((*path, "overrides", zone), "zone", zone, contents.zones, at_key=True)
         instances = sum(service.instances(zone) for zone in contents.zones)
         if instances == 0:
             yield Problem((*path, "instances_per_zone"), "a service has at least one instance", "4")
-        in_total += instances
-        slots_in_total += sum(service.instances(zone) * service.instance(zone).slots for zone in contents.zones)
+        most = {zone: service.instances_most(zone) for zone in contents.zones}
+        in_total += sum(most.values())
+        slots_in_total += sum(most[zone] * service.instance(zone).slots for zone in contents.zones)
         yield from _instance(service, path)
         for zone, override in service.overrides.items():
             yield from _instance(override, (*path, "overrides", zone))
         yield from _balancer(service.balancer, (*path, "balancer"))
         yield from _standby(contents, service, path)
+        yield from scaling_problems(contents, service, (*path, "scaling"))
         control_zone = service.balancer.control_zone
         if control_zone is not None and control_zone not in contents.zones:
-            yield _unknown((*path, "balancer", "control_zone"), "zone", control_zone, contents.zones)
+            yield unknown((*path, "balancer", "control_zone"), "zone", control_zone, contents.zones)
     if in_total > INSTANCES_MAX:
         rule = f"there are {in_total} instances in total; at most {INSTANCES_MAX} are simulated"
         yield Problem(("services",), rule, "{web: {instances_per_zone: 4}}")
@@ -209,7 +203,7 @@ def _standby(contents: Contents, service: Service, path: Path) -> Iterator[Probl
         return
     for position, zone in enumerate(service.standby.zones):
         if zone not in contents.zones:
-            yield _unknown((*path, "standby", "zones", position), "zone", zone, contents.zones)
+            yield unknown((*path, "standby", "zones", position), "zone", zone, contents.zones)
         elif not service.instances(zone):
             rule = f"the service has no instances in zone {zone}"
             yield Problem((*path, "standby", "zones", position), rule, contents.zones[0])
@@ -249,7 +243,7 @@ def _calls(contents: Contents) -> Iterator[Problem]:
             call = placed.call
             if call.to not in contents.services:
                 known = False
-                yield _unknown((*path, "to"), "service", call.to, contents.services)
+                yield unknown((*path, "to"), "service", call.to, contents.services)
                 continue
             if call.operation is not None:
                 yield from _operation(contents, call.to, call.operation, (*path, "operation"))
@@ -289,7 +283,7 @@ def _operation(contents: Contents, service: str, operation: str, path: Path, at_
     known = contents.services[service].operations
     if operation not in known:
         if known:
-            yield _unknown(path, f"operation of {service}", operation, known, at_key=at_key)
+            yield unknown(path, f"operation of {service}", operation, known, at_key=at_key)
         else:
             yield Problem(path, f"{service} has no operations to name", "" if at_key else "none", at_key=at_key)
 
@@ -407,7 +401,7 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
     spec = fault.spec
     if isinstance(spec, TrafficSpike):
         if spec.population not in contents.traffic:
-            yield _unknown((*path, "population"), "population", spec.population, contents.traffic)
+            yield unknown((*path, "population"), "population", spec.population, contents.traffic)
         elif not contents.traffic[spec.population].has_rate:
             rule = f"{spec.population} has no rate to multiply: it has users, or a trace"
             rated = next((name for name, other in contents.traffic.items() if other.has_rate), spec.population)
@@ -425,7 +419,7 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
     if isinstance(spec, Partition):
         for position, zone in enumerate(spec.between):
             if zone not in contents.zones:
-                yield _unknown((*path, "between", position), "zone", zone, contents.zones)
+                yield unknown((*path, "between", position), "zone", zone, contents.zones)
         for position, zone in _repeated(spec.between):
             yield Problem((*path, "between", position), f"zone {zone} is named twice", "[a, b]")
         return
@@ -434,10 +428,11 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
         yield Problem((*path, "zone"), rule, contents.zones[-1])
         return
     if spec.zone is not None and spec.zone not in contents.zones:
-        yield _unknown((*path, "zone"), "zone", spec.zone, contents.zones)
+        yield unknown((*path, "zone"), "zone", spec.zone, contents.zones)
         return
     if isinstance(spec, ZoneLoss | CutOff):
         homes = {service.balancer.control_zone for service in contents.services.values()}
+        homes |= {one.scaling.control_zone for one in contents.services.values() if one.scaling is not None}
         if isinstance(spec, ZoneLoss) and spec.mode == "control" and spec.zone not in homes:
             rule = f"no controller lives in zone {spec.zone}: set balancer.control_zone of a service"
             yield Problem((*path, "mode"), rule, "power")
@@ -445,7 +440,7 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
     if spec.service is None:
         return
     if spec.service not in contents.services:
-        yield _unknown((*path, "service"), "service", spec.service, contents.services)
+        yield unknown((*path, "service"), "service", spec.service, contents.services)
         return
     if fault.scaling_event is not None and contents.services[spec.service].standby is not None:
         yield Problem((*path, "service"), f"{spec.service} has a standby: its zones take turns as they are", "none")

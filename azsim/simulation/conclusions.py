@@ -14,6 +14,7 @@ import numpy as np
 
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.layout import ATTEMPTS, OFFERED, QUEUED, SENT, TIMEOUTS, UP
+from azsim.simulation import scaled
 from azsim.simulation.explained import ejected, ill_spread, proven, telling_first
 from azsim.simulation.judging import span_block
 from azsim.simulation.mechanisms import caller_timeout_ns, place_time_ns
@@ -46,7 +47,14 @@ Said = tuple[float, str, str]
 def conclude(facts: Mapping[str, Any], trace: Trace, seconds: Seconds) -> list[dict[str, Any]]:
     """The conclusions of a result (its fields, by name), by time."""
     teller = _Teller(facts, trace, seconds)
-    said = [*teller.faults(), *teller.recoveries(), *teller.wait(), *teller.verdict(), *teller.margin()]
+    said = [
+        *teller.faults(),
+        *scaled.told(trace),
+        *teller.recoveries(),
+        *teller.wait(),
+        *teller.verdict(),
+        *teller.margin(),
+    ]
     said.sort(key=lambda one: (one[0], _KINDS.index(one[1])))
     return [{"kind": kind, "t_s": t_s, "text": text} for t_s, kind, text in said]
 

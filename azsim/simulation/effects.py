@@ -32,6 +32,21 @@ class Lever(IntEnum):
     MEMBER = 11  # instance; False: it is no target
     HOP = 12  # hop; its changed fields
     INSTANCE = 13  # instance; its changed fields
+    CAPACITY = 14  # zone; True: it gives no new instances
+
+
+OF_INSTANCES = {
+    Lever.STATE,
+    Lever.STRESS,
+    Lever.LATENCY,
+    Lever.ERROR_SHARE,
+    Lever.INSTANCE_LOSS,
+    Lever.MALFORMED,
+    Lever.WORK,
+    Lever.MEMBER,
+    Lever.INSTANCE,
+}
+"""What is moved at single instances."""
 
 
 _SHARES = {Lever.ERROR_SHARE, Lever.LOSS, Lever.INSTANCE_LOSS, Lever.MALFORMED}
@@ -65,6 +80,7 @@ class Fault:
     end_ns: int | None
     effects: tuple[Effect, ...]
     instances: tuple[int, ...]  # it acts on, ascending
+    on_hosts: bool = False  # it strikes what exists when it starts, as a chaos tool does, and nothing later
     stages: tuple[Stage, ...] = ()  # after `effects`, one takes the place of the other
     cycle_ns: int = 0  # when, from its start, `effects` come again and the stages after them
 
@@ -111,7 +127,7 @@ def effective(lever: Lever, values: Collection[Any]) -> Any:
         threads = math.fsum(value[0] for value in values)
         load = math.fsum(value[1] for value in values)
         return threads, load, max((value[2] for value in values), default=cpu.SHARED)
-    if lever in (Lever.LINK, Lever.CONTROL):
+    if lever in (Lever.LINK, Lever.CONTROL, Lever.CAPACITY):
         return bool(values)
     if lever == Lever.LATENCY:
         return sum(values)

@@ -71,6 +71,11 @@ class Environment(simpy.Environment):
         """Who is told of every notice, at its instant, after all data of that instant."""
         self._listener = listener
 
+    @property
+    def now_ns(self) -> int:
+        """The time, in whole nanoseconds."""
+        return int(self._now)
+
     def until(self, t_ns: int, key: Key) -> simpy.Event:
         """An event that happens at `t_ns`, for a process to wait for."""
         if t_ns < self._now:

@@ -1,18 +1,16 @@
 """The fault schedule: which faults are active when, and what the data plane is told of them (F, O6).
 
-Active faults are a set. At each edge the state of everything a fault acts on is computed anew from that set and handed
-to the data plane where it differs from what it was told last; nothing is saved and put back, so overlaps end exactly.
+Active faults are a set; what they do together is up to the levers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from azsim.dataplane.codes import InstanceState
 from azsim.dataplane.protocol import DataPlane
-from azsim.simulation.effects import Effect, Fault, Lever, effective
+from azsim.simulation.effects import OF_INSTANCES, Effect, Fault
 from azsim.simulation.environment import ControlProcess, Environment, Rank
+from azsim.simulation.levers import Levers
 from azsim.simulation.segments import is_loss
 from azsim.simulation.trace import FaultSpan
 
@@ -25,35 +23,20 @@ class Faults:
         env: Environment,
         plane: DataPlane,
         faults: Sequence[Fault],
-        set_control: Callable[[int, bool], None] = lambda zone, lost: None,
+        levers: Levers | None = None,
+        exists: Callable[[int], bool] = lambda instance: True,
     ) -> None:
-        """`set_control(zone, lost)` stops the controllers in a zone, and lets them go on."""
+        """`exists` says whether there is such an instance now."""
         self._env = env
+        self._levers = levers or Levers(plane)
+        self._exists = exists
         self._faults = faults
         self._active: list[int] = []  # numbers of faults, ascending: products and sums have one order
-        self._values: dict[tuple[Lever, Any], dict[int, Any]] = {}  # by what is acted on, then by fault
-        self._acting: dict[int, Sequence[Effect]] = {}  # what each fault does now
-        self._told: dict[tuple[Lever, Any], Any] = {}  # what the data plane holds, where not the default
+        self._acting: dict[int, tuple[Effect, ...]] = {}  # what each fault does now
+        self._spared: dict[int, set[int]] = {}  # instances that a fault does not strike, though their rows are listed
         self._spans: dict[int, FaultSpan] = {}
         self._undetected: set[int] = set()
         self._aborted = False
-        self.up = len(plane.plan.instances)  # instances in state UP
-        self._tell: dict[Lever, Callable[[Any, Any], None]] = {
-            Lever.STATE: lambda i, value: plane.set_instance_state(i, *value),
-            Lever.STRESS: lambda i, value: plane.set_stress(i, *value),
-            Lever.LINK: lambda places, cut: plane.set_link(places[0], places[1], cut),
-            Lever.LATENCY: plane.set_latency,
-            Lever.ERROR_SHARE: plane.set_error_share,
-            Lever.RATE: plane.set_rate_factor,
-            Lever.CONTROL: set_control,
-            Lever.LOSS: lambda places, share: plane.set_loss(places[0], places[1], share),
-            Lever.INSTANCE_LOSS: plane.set_instance_loss,
-            Lever.MALFORMED: plane.set_malformed_share,
-            Lever.WORK: plane.set_work_factor,
-            Lever.MEMBER: plane.set_member,
-            Lever.HOP: plane.set_hop,
-            Lever.INSTANCE: plane.set_instance,
-        }
         for number, fault in enumerate(faults):
             env.process(self._process(number, fault))
 
@@ -66,6 +49,11 @@ class Faults:
     def spans(self) -> tuple[FaultSpan, ...]:
         """When the faults were active so far, by start."""
         return tuple(self._spans[number] for number in sorted(self._spans, key=lambda n: (self._spans[n].start_ns, n)))
+
+    @property
+    def up(self) -> int:
+        """Instances in state UP."""
+        return self._levers.up
 
     @property
     def taken(self) -> set[int]:
@@ -114,16 +102,19 @@ class Faults:
                 self._act(number, effects)
             cycle_ns += fault.cycle_ns
 
-    def _act(self, number: int, effects: Sequence[Effect]) -> None:
-        """What a fault does now, in place of what it did; of what stays the same nobody is told."""
+    def _act(self, number: int, effects: Iterable[Effect]) -> None:
+        """What a fault does now, in place of what it did."""
+        spared = self._spared.get(number, set())
+        effects = tuple(one for one in effects if not (one.lever in OF_INSTANCES and one.target in spared))
         before, self._acting[number] = self._acting.get(number, ()), effects
-        touched = dict.fromkeys((lever, target) for lever, target, _ in (*before, *effects))
-        for lever, target, _ in before:
-            del self._values[lever, target][number]
-        for lever, target, value in effects:
-            self._values.setdefault((lever, target), {})[number] = value
-        for lever, target in touched:
-            self._push(lever, target)
+        self._levers.change(number, before, effects)
+
+    def gone(self, instance: int) -> None:
+        """An instance exists no longer: what struck its machine does not strike the next one (D71)."""
+        for number in self._active:
+            if self._faults[number].on_hosts:
+                self._spared.setdefault(number, set()).add(instance)
+                self._act(number, self._acting[number])
 
     def _start(self, number: int) -> None:
         fault = self._faults[number]
@@ -132,7 +123,10 @@ class Faults:
         self._env.log("fault", fault.started)
         self._active = sorted([*self._active, number])
         self._undetected.add(number)
-        self._spans[number] = FaultSpan(fault.id, fault.kind, fault.what, now_ns, None, fault.instances)
+        struck = tuple(i for i in fault.instances if self._exists(i))
+        if fault.on_hosts:
+            self._spared[number] = {i for i in fault.instances if not self._exists(i)}
+        self._spans[number] = FaultSpan(fault.id, fault.kind, fault.what, now_ns, None, struck)
         self._act(number, fault.effects)
 
     def _end(self, number: int) -> None:
@@ -144,16 +138,3 @@ class Faults:
         span = self._spans[number]
         self._spans[number] = FaultSpan(span.id, span.kind, span.what, span.start_ns, now_ns, span.instances)
         self._act(number, ())
-
-    def _push(self, lever: Lever, target: int | tuple[int, int]) -> None:
-        values = self._values[lever, target]
-        now = effective(lever, [values[number] for number in sorted(values)])
-        before = self._told.get((lever, target))
-        if before is None:
-            before = effective(lever, ())
-        if now == before:
-            return
-        if lever == Lever.STATE:
-            self.up += (now[0] == InstanceState.UP) - (before[0] == InstanceState.UP)
-        self._told[lever, target] = now
-        self._tell[lever](target, now)

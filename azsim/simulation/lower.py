@@ -227,7 +227,7 @@ def instance_numbers(scenario: Scenario) -> dict[tuple[str, str], range]:
     first = 0
     for name, service in scenario.services.items():
         for zone in scenario.zones:
-            after = first + service.instances(zone)
+            after = first + service.instances_most(zone)
             numbers[name, zone] = range(first, after)
             first = after
     return numbers

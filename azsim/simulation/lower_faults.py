@@ -94,10 +94,10 @@ def _fault(fault: written.Fault, scenario: Scenario, numbers: dict[tuple[str, st
             )
         case _:
             title, effect = _on_instance(spec, scenario)
-            struck = _struck(spec, zones, numbers)
+            struck = _struck(spec, scenario, numbers)
             effects = [made for instance, zone in struck for made in effect(instance, zone)]
             instances = [] if isinstance(spec, written.ScalingEvent) else [instance for instance, _ in struck]
-            started = what = f"{title} {_where(spec, len(struck))}"
+            started = what = f"{title} {_where(spec, scenario, len(struck))}"
             if isinstance(spec, written.MemoryLeak):
                 stages, cycle_ns = _leak(spec, instances), spec.grows + spec.restart
             if isinstance(spec, written.BadDeploy):
@@ -113,6 +113,7 @@ def _fault(fault: written.Fault, scenario: Scenario, numbers: dict[tuple[str, st
         end_ns=end_ns,
         effects=tuple(effects),
         instances=tuple(instances),
+        on_hosts=isinstance(spec, written.OnHosts),
         stages=stages,
         cycle_ns=cycle_ns,
     )
@@ -135,17 +136,18 @@ def _in_zone(zone: str, numbers: dict[tuple[str, str], range]) -> list[int]:
     return [i for (_, place), block in numbers.items() if place == zone for i in block]
 
 
-def _struck(
-    spec: written.OnHosts, zones: tuple[str, ...], numbers: dict[tuple[str, str], range]
-) -> list[tuple[int, str]]:
-    """The instances that a fault strikes, with their zones, ascending."""
-    zones = zones if spec.zone is None else (spec.zone,)
-    found = [(i, zone) for zone in zones for i in numbers[spec.service, zone]]
+def _struck(spec: written.OnHosts, scenario: Scenario, numbers: dict[tuple[str, str], range]) -> list[tuple[int, str]]:
+    """The instances that a fault strikes if they exist when it starts, with their zones, ascending."""
+    zones = scenario.zones if spec.zone is None else (spec.zone,)
+    if not isinstance(spec, written.BadDeploy) and isinstance(spec.hosts, str):
+        return [(i, zone) for zone in zones for i in numbers[spec.service, zone]]
+    service = scenario.services[spec.service]
+    found = [(i, zone) for zone in zones for i in numbers[spec.service, zone][: service.instances(zone)]]
     if isinstance(spec, written.BadDeploy):
         # The first of each zone, then the second of each, and so on.
         in_turn = sorted(found, key=lambda one: (one[0] - numbers[spec.service, one[1]].start, one[0]))
         return sorted(in_turn[: math.ceil(spec.share * len(found) - 1e-9)])
-    return found if isinstance(spec.hosts, str) else found[: spec.hosts]
+    return found[: int(spec.hosts)]
 
 
 def _packet_loss(
@@ -177,7 +179,10 @@ def _leak(spec: written.MemoryLeak, instances: list[int]) -> tuple[Stage, ...]:
     return (*grown, Stage(spec.grows, tuple(crashed(i) for i in instances)))
 
 
-def _where(spec: written.OnHosts, count: int) -> str:
+def _where(spec: written.OnHosts, scenario: Scenario, count: int) -> str:
+    if not isinstance(spec, written.BadDeploy) and spec.hosts == "all":
+        zones = scenario.zones if spec.zone is None else (spec.zone,)
+        count = sum(scenario.services[spec.service].instances(zone) for zone in zones)
     zone = f" in zone {spec.zone}" if spec.zone is not None else ""
     return f"{spec.service}{zone} ({count} host{'' if count == 1 else 's'})"
 
@@ -190,7 +195,10 @@ def _zone_loss(spec: written.ZoneLoss, scenario: Scenario, instances: list[int])
     zones = scenario.zones
     zone = zones.index(spec.zone)
     effects = []
-    if any(service.balancer.control_zone == spec.zone for service in scenario.services.values()):
+    services = scenario.services.values()
+    homes = {service.balancer.control_zone for service in services}
+    homes |= {service.scaling.control_zone for service in services if service.scaling is not None}
+    if spec.zone in homes:
         effects = [Effect(Lever.CONTROL, zone, True)]
     if spec.mode == "blackhole":
         effects += [cut(zone, place) for place in range(len(zones) + 1) if place != zone]

@@ -51,7 +51,7 @@ def _retrying(trace: Trace) -> Iterator[tuple[str, float]]:
     steady = span_block(trace, min(trace.scenario.warmup, first_ns), first_ns)
     for name, service in scenario.services.items():
         s = plan.service_names.index(name)
-        instances = int(plan.services["instances_count"][s]) * max(1, steady.end_ns - steady.start_ns)
+        instances = sum(map(service.instances, scenario.zones)) * max(1, steady.end_ns - steady.start_ns)
         for placed in service.every_call:
             if placed.call.retry is not None and placed.call.retry.attempts > 1:
                 rate_per_s = float(steady.services[s, DISPATCHED]) * SECOND_NS / instances

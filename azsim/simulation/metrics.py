@@ -16,10 +16,12 @@ from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import Outcome
 from azsim.dataplane.layout import (
     CAPACITY,
+    CORE_TIME,
     CPU,
     DISPATCHED,
     DROPPED,
     IN_VIEW,
+    MEMBERS,
     MIX_DEGRADED,
     OFFERED,
     OVERLOADED,
@@ -38,7 +40,7 @@ from azsim.policy.balancing import fails_open
 from azsim.policy.cpu import VIRTUAL_PER_NS
 from azsim.simulation.series import PERMILLES, Block, Floats, Seconds
 
-COVERING_ZONE_COLUMNS = (CPU, STRESS)
+COVERING_ZONE_COLUMNS = (CPU, STRESS, CORE_TIME)
 
 
 def number(value: float) -> float | None:
@@ -51,22 +53,21 @@ def ratio(part: float, whole: float) -> float | None:
     return number(part / whole) if whole else None
 
 
-def cores(plan: Plan) -> Floats:
-    """Cores as configured, by service and zone: (S, Z)."""
-    found = np.zeros((len(plan.services), len(plan.zones)))
-    np.add.at(found, (plan.instances["service"], plan.instances["zone"]), plan.instances["cores"])
+def core_time(zones: npt.NDArray[Any]) -> Floats:
+    """Core time of the instances that existed, in the units of CPU time: zones without their columns."""
+    found: Floats = zones[..., CORE_TIME].astype(np.float64) * (VIRTUAL_PER_NS / 1000)
     return found
 
 
 def utilisations(plan: Plan, block: Block) -> dict[tuple[int, int], float]:
-    """Application and stress CPU per core time as configured, of each (service, zone) that has instances."""
-    core_time = cores(plan) * float((block.end_ns - block.start_ns) * VIRTUAL_PER_NS)
+    """Application and stress CPU per core time of what existed, of each (service, zone) that had instances."""
+    given = core_time(block.zones)
     busy = block.zones[..., CPU] + block.zones[..., STRESS]
     return {
-        (s, z): float(busy[s, z] / core_time[s, z])
+        (s, z): float(busy[s, z] / given[s, z])
         for s in range(len(plan.services))
         for z in range(len(plan.zones))
-        if core_time[s, z] > 0
+        if given[s, z] > 0
     }
 
 
@@ -98,7 +99,7 @@ def metrics(plan: Plan, block: Block) -> dict[str, Any]:
             for name, permille in PERMILLES.items()
         },
         "wasted_share": ratio(wasted, useful + wasted),
-        "utilisation": ratio(busy, float(cores(plan).sum()) * length_ns * VIRTUAL_PER_NS),
+        "utilisation": ratio(busy, float(core_time(block.zones).sum())),
     }
 
 
@@ -133,13 +134,13 @@ def services(plan: Plan, block: Block) -> dict[str, dict[str, Any]]:
     """Each service over a span: attempts that arrived, what became of its CPU time, utilisation by zone."""
     offered = block.total(OFFERED)
     found = utilisations(plan, block)
-    by_cores = cores(plan)
+    given = core_time(block.zones)
     result = {}
     for s, name in enumerate(plan.service_names):
         row = block.services[s]
         spent = int(row[USEFUL] + row[WASTED])
         utilisation = {zone: number(found.get((s, z), math.nan)) for z, zone in enumerate(plan.zones)}
-        busy = sum(found.get((s, z), 0.0) * float(by_cores[s, z]) for z in range(len(plan.zones)))
+        busy = sum(found.get((s, z), 0.0) * float(given[s, z]) for z in range(len(plan.zones)))
         result[name] = {
             "attempts": int(row[SENT]),
             "dispatched": int(row[DISPATCHED]),
@@ -150,7 +151,7 @@ def services(plan: Plan, block: Block) -> dict[str, dict[str, Any]]:
             "useful_share": ratio(int(row[USEFUL]), spent),
             "wasted_share": ratio(int(row[WASTED]), spent),
             "utilisation": utilisation,
-            "utilisation_all": ratio(busy, float(by_cores[s].sum())),
+            "utilisation_all": ratio(busy, float(given[s].sum())),
         }
     return result
 
@@ -167,18 +168,19 @@ def capacity_cores(plan: Plan, seconds: Seconds) -> Floats:
     fails open (B4): (N, S).
     """
     capacity: Floats = seconds.zones[..., CAPACITY].sum(axis=2) / 1000.0
-    whole = cores(plan).sum(axis=1)
-    return np.where(opened(plan, seconds), whole[None, :], capacity)
+    whole: Floats = seconds.zones[..., CORE_TIME].sum(axis=2) / (1000.0 * seconds.duration_ns[:, None])
+    return np.where(opened(plan, seconds), whole, capacity)
 
 
 def opened(plan: Plan, seconds: Seconds) -> npt.NDArray[np.bool_]:
     """Whether each service's balancer fails open at the end of each second, and so uses every target (B4): (N, S)."""
-    in_view = seconds.zones[..., IN_VIEW].sum(axis=2)
-    found = np.zeros(in_view.shape, dtype=np.bool_)
+    counts = seconds.zones[..., [IN_VIEW, MEMBERS]].sum(axis=2)
+    found = np.zeros(counts.shape[:2], dtype=np.bool_)
     for s, service in enumerate(plan.services):
-        below, total = float(service["fail_open_below"]), int(service["instances_count"])
-        for healthy in np.unique(in_view[:, s]):
-            found[in_view[:, s] == healthy, s] = fails_open(int(healthy), total, below)
+        below = float(service["fail_open_below"])
+        for healthy, members in np.unique(counts[:, s], axis=0):
+            same = (counts[:, s] == (healthy, members)).all(axis=1)
+            found[same, s] = fails_open(int(healthy), int(members), below)
     return found
 
 

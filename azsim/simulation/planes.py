@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from azsim.base.errors import InternalError
-from azsim.control.plane import ControlPlane
+from azsim.control.plane import ControlPlane, absent_at_start
+from azsim.control.specs import ControlSpec
 from azsim.dataplane.layout import Plan, Recording
 from azsim.dataplane.protocol import DataPlane
 from azsim.simulation.abort import Abort
 from azsim.simulation.effects import AbortCondition, Fault
 from azsim.simulation.environment import ControlProcess, Environment, Rank, in_chunks
 from azsim.simulation.faults import Faults
+from azsim.simulation.levers import Levers
+from azsim.simulation.machines import Machines
+from azsim.simulation.presence import write_core_time
+from azsim.simulation.trace import Scaled
 
 Progress = Callable[[float], None]
 
@@ -50,6 +55,7 @@ class Course:
     reset_at_ns: int | None
     retries_off_from_ns: int | None
     rejoin_at_ns: int | None
+    control: ControlSpec = field(default_factory=ControlSpec)
 
 
 class Pass:
@@ -62,8 +68,17 @@ class Pass:
         self.view_changes: list[tuple[int, int, bool]] = []
         self._plane = plane
         self.env = env = Environment(plane, in_chunks(plane, plane.plan.key) if paranoid else None)
-        control = ControlPlane(plane.plan, env, self._set_view, plane.set_member)
-        self.faults = Faults(env, plane, course.faults, control.set_zone)
+        self.absent = absent_at_start(plane.plan, course.control)
+        levers = Levers(
+            plane,
+            lambda zone, lost: control.set_zone(zone, lost),
+            lambda zone, refused: self.machines.set_capacity(zone, refused),
+        )
+        self.machines = Machines(
+            env, plane, levers, self.absent, self._set_view, lambda instance: self.faults.gone(instance)
+        )
+        self.control = control = ControlPlane(plane.plan, env, self.machines, course.control)
+        self.faults = Faults(env, plane, course.faults, levers, self.machines.exists)
         self.abort = Abort(env, plane, self.faults, course.abort)
         env.listen(control.notice)
         if course.reset_at_ns is not None:
@@ -84,9 +99,22 @@ class Pass:
         env.log("end", "the run ends")
         if paranoid:
             plane.check()
+            control.check()
         self.recording: Recording = plane.finish()
+        write_core_time(self.recording, plane.plan, self.absent, self.machines.presence)
         if progress is not None:
             progress(1.0)
+
+    @property
+    def scaling(self) -> Scaled:
+        """What scaling groups did."""
+        groups = self.control.groups
+        return Scaled(
+            absent=tuple(self.absent),
+            presence=tuple(self.machines.presence),
+            desired={group.spec.name: tuple(group.desired_log) for group in groups},
+            refusals=tuple((group.spec.name, *one) for group in groups for one in group.refusals),
+        )
 
     def _set_view(self, instance: int, healthy: bool) -> None:
         if not healthy and self.faults.detects(instance):
@@ -98,6 +126,7 @@ class Pass:
         for second in self.env.every_second((Rank.EXPERIMENTER, "check", 0)):
             yield second
             self._plane.check()
+            self.control.check()
 
     def _report(self, progress: Progress, end_ns: int) -> ControlProcess:
         told_s = 0.0

@@ -142,7 +142,7 @@ class _Inquiry:
             for fault in self.trace.faults
             if is_loss(fault) and fault.start_ns <= at.t_ns and (fault.end_ns is None or at.t_ns < fault.end_ns)
         )
-        return bool(out.difference(*taken))
+        return bool(out.difference(self.trace.scaling.absent_at(at.t_ns), *taken))
 
     def metastable(self, at: Deadline) -> bool:
         """Whether the reset alone, retries still on, lets the level hold (two states under one load)."""

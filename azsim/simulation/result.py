@@ -12,6 +12,7 @@ from azsim.base.units import SECOND_NS
 from azsim.base.version import __version__
 from azsim.dataplane.layout import OFFERED
 from azsim.simulation import metrics as summed
+from azsim.simulation import scaled
 from azsim.simulation.conclusions import conclude
 from azsim.simulation.judging import Judged, judged, span_block
 from azsim.simulation.segments import phases, returned_ns, segments, watched
@@ -159,11 +160,14 @@ def build(trace: Trace) -> Result:
         },
         segments=_segments(trace, view),
         totals=summed.metrics(plan, whole),
-        services=summed.services(plan, whole),
+        services={
+            name: figures | scaled.services(trace, whole.start_ns, whole.end_ns)[name]
+            for name, figures in summed.services(plan, whole).items()
+        },
         headroom=summed.least_headroom(plan, headroom),
         conclusions=[],
         replays=[],
-        timeline_lists=timeline(plan, recording, seconds, headroom),
+        timeline_lists=timeline(plan, recording, seconds, headroom, scaled.desired(trace, len(seconds))),
         events=[{"t_s": _seconds(one.t_ns), "source": one.source, "what": one.what} for one in trace.events],
         wall_s=trace.wall_s,
         requests_per_wall_s=offered / trace.wall_s if trace.wall_s > 0 else None,

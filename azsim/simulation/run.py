@@ -11,6 +11,7 @@ from azsim.base.errors import InternalError
 from azsim.base.version import __version__
 from azsim.scenario import Scenario, load
 from azsim.simulation.lower import lower
+from azsim.simulation.lower_control import lower_control
 from azsim.simulation.lower_faults import lower_abort, lower_faults
 from azsim.simulation.planes import ENGINES, Course, Pass, Progress, assert_same, data_plane
 from azsim.simulation.replay import investigate
@@ -93,6 +94,7 @@ def simulate(
         reset_at_ns=reset_at_ns,
         retries_off_from_ns=retries_off_from_ns,
         rejoin_at_ns=rejoin_at_ns,
+        control=lower_control(scenario),
     )
     if course.end_ns <= 0:
         raise ValueError(f"until_ns must be more than 0, not {course.end_ns}")
@@ -108,6 +110,7 @@ def simulate(
         events=tuple(done.env.events),
         faults=done.faults.spans,
         view_changes=tuple(done.view_changes),
+        scaling=done.scaling,
         aborted_at_ns=done.abort.aborted_at_ns,
         end_ns=course.end_ns,
         engine=engine,

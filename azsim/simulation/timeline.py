@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,15 +26,20 @@ from azsim.dataplane.layout import (
     Plan,
     Recording,
 )
-from azsim.policy.cpu import VIRTUAL_PER_NS
-from azsim.simulation.metrics import cores, number, opened
+from azsim.simulation.metrics import core_time, number, opened
 from azsim.simulation.series import PERMILLES, Floats, Seconds, failed_per_second, second_percentiles_s
 
 
-def timeline(plan: Plan, recording: Recording, seconds: Seconds, headroom: Floats) -> dict[str, Any]:
+def timeline(
+    plan: Plan,
+    recording: Recording,
+    seconds: Seconds,
+    headroom: Floats,
+    desired: Mapping[str, list[int]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Everything by seconds; entry i is about [t_s[i], t_s[i] + 1), instances, views, fail-open and queues at its end.
 
-    `headroom`: (N, S), as `metrics.headroom` gives it.
+    `headroom`: (N, S), as `metrics.headroom` gives it; `desired`: instances that services which scale desire.
     """
     populations = seconds.populations.sum(axis=1)
     failed = failed_per_second(seconds)
@@ -50,6 +57,7 @@ def timeline(plan: Plan, recording: Recording, seconds: Seconds, headroom: Float
         "latency_p99_s": _numbers(p99_s),
         "services": {
             name: _service(plan, seconds, s, headroom[:, s], fail_open[:, s])
+            | ({"desired": desired[name]} if name in desired else {})
             for s, name in enumerate(plan.service_names)
         },
     }
@@ -59,12 +67,12 @@ def _service(
     plan: Plan, seconds: Seconds, s: int, headroom: Floats, fail_open: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
     zones = seconds.zones[:, s]
-    core_time = cores(plan)[s][None, :] * (seconds.duration_ns[:, None] * VIRTUAL_PER_NS)
-    utilisation = _quotient(zones[..., CPU] + zones[..., STRESS], core_time)
+    given = core_time(zones)
+    utilisation = _quotient(zones[..., CPU] + zones[..., STRESS], given)
     ended = seconds.services[:, s, USEFUL] + seconds.services[:, s, WASTED]
     wasted_share = _quotient(seconds.services[:, s, WASTED], ended)
     # CPU time is known to be wasted only when an attempt ends; what is spent in a second is split as what ends in it.
-    wasted = wasted_share * _quotient(zones[..., CPU].sum(axis=1), core_time.sum(axis=1))
+    wasted = wasted_share * _quotient(zones[..., CPU].sum(axis=1), given.sum(axis=1))
 
     def by_zone(values: npt.NDArray[Any]) -> dict[str, Any]:
         return {zone: values[:, z].tolist() for z, zone in enumerate(plan.zones)}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from azsim.dataplane.layout import Plan, Recording
 from azsim.simulation.lower import Scenario
+from azsim.simulation.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,25 @@ class FaultSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Scaled:
+    """What scaling groups did. `absent`: the plan's instances that did not exist at first."""
+
+    absent: tuple[int, ...] = ()
+    presence: tuple[Presence, ...] = ()
+    # By group: (t_ns, how many, why).
+    desired: Mapping[str, tuple[tuple[int, int, str], ...]] = field(default_factory=dict)
+    refusals: tuple[tuple[str, int, int], ...] = ()  # launches that a zone refused: (group, t_ns, zone)
+
+    def absent_at(self, t_ns: int) -> set[int]:
+        """The plan's instances that do not exist at an instant."""
+        found = set(self.absent)
+        for at_ns, instance, exists in self.presence:
+            if at_ns <= t_ns:
+                (found.discard if exists else found.add)(instance)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """A finished run: its input, what the data plane recorded and what the control plane did."""
 
@@ -39,6 +60,7 @@ class Trace:
     events: tuple[Event, ...]  # in the order in which they happened
     faults: tuple[FaultSpan, ...]  # those that started, by start, then as listed in the scenario
     view_changes: tuple[tuple[int, int, bool], ...]  # (t_ns, instance, healthy) as the balancers learned it
+    scaling: Scaled
     aborted_at_ns: int | None
     end_ns: int
     engine: str

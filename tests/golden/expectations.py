@@ -37,7 +37,7 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 PLAIN_SEEDS = 5
 
-_NAMING = ("name", "id", "mechanism", "change", "rule", "fault")  # what entries of a result's lists go by
+_NAMING = ("name", "id", "mechanism", "change", "rule", "fault", "why")  # what entries of a result's lists go by
 _UNITS = {"%": 0.01, "ms": 0.001, "s": 1.0, "min": 60.0, "/s": 1.0, "": 1.0}
 _FIGURE = re.compile(r"\d+:\d\d|(?<![\w.])(?<!HTTP )(?P<number>\d+(?:\.\d+)?)(?: ?(?P<unit>%|/s|ms|min|s)(?!\w))?")
 

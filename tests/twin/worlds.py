@@ -421,6 +421,7 @@ def _actions(draw: Any, plan: Plan, full: bool) -> Action:
             draw(st.sampled_from([{}, {"queue": 0}, {"queue": 3, "drop_expired": 1}, {"queue": INFINITE}])),
         ),
         "set_member": lambda: (instance, draw(st.booleans())),
+        "set_probing": lambda: (instance, draw(st.booleans())),
     }
     if plan.rich:
         share = st.sampled_from([0.0, 0.2, 1.0])
@@ -444,8 +445,11 @@ def _actions(draw: Any, plan: Plan, full: bool) -> Action:
 
 
 def run_world(world: World, engine: DataPlane, chunks: tuple[int, ...] = ()) -> tuple[Recording, list[Notice]]:
-    """Run a world to its end; notices change the view at once, as a router without propagation would."""
-    notices: list[Notice] = []
+    """Run a world to its end; notices change the view at once, as a router without propagation would.
+
+    What control reads at the cuts stands among the notices.
+    """
+    notices: list[Any] = []
     stops = sorted(
         [(at_ns, 1, number) for number, at_ns in enumerate(world.cuts)]
         + [(action.at_ns, 0, number) for number, action in enumerate(world.actions)]
@@ -461,6 +465,7 @@ def run_world(world: World, engine: DataPlane, chunks: tuple[int, ...] = ()) -> 
             getattr(engine, action.method)(*action.arguments)
         elif what == 1:
             engine.cut_row()
+            notices.append((engine.readings().tolist(), engine.sent().tolist()))
     engine.check()
     return engine.finish(), notices
 

@@ -18,6 +18,7 @@ from azsim.simulation.abort import Abort
 from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever, Stage
 from azsim.simulation.environment import Environment, Rank
 from azsim.simulation.faults import Faults
+from azsim.simulation.levers import Levers
 from azsim.simulation.lower_faults import lower_abort, lower_faults
 from azsim.simulation.trace import Event
 
@@ -39,6 +40,7 @@ VALUES: dict[Lever, st.SearchStrategy[Any]] = {
     Lever.ERROR_SHARE: st.floats(0.01, 1.0),
     Lever.RATE: st.floats(0.0, 10.0),
     Lever.CONTROL: st.just(True),
+    Lever.CAPACITY: st.just(True),
     Lever.LOSS: st.floats(0.01, 1.0),
     Lever.INSTANCE_LOSS: st.floats(0.01, 1.0),
     Lever.MALFORMED: st.floats(0.01, 1.0),
@@ -104,6 +106,8 @@ def expected(faults: list[Fault], t_ns: int) -> dict[tuple[str, Any], Any]:
             state["member", target] = False
         elif lever == Lever.CONTROL:
             state["control", target] = True
+        elif lever == Lever.CAPACITY:
+            state["capacity", target] = True
         elif math.prod(values) != 1.0:
             state["rate factor" if lever == Lever.RATE else "work factor", target] = math.prod(values)
     return state
@@ -114,7 +118,12 @@ def expected(faults: list[Fault], t_ns: int) -> dict[tuple[str, Any], Any]:
 def test_overlapping_faults_compose_and_end_exactly(make_plane: Any, faults: list[Fault]) -> None:
     plane = make_plane()
     env = Environment(plane)
-    schedule = Faults(env, plane, faults, lambda zone, lost: plane._told("control", zone, lost, False))
+    levers = Levers(
+        plane,
+        lambda zone, lost: plane._told("control", zone, lost, False),
+        lambda zone, refused: plane._told("capacity", zone, refused, False),
+    )
+    schedule = Faults(env, plane, faults, levers)
     seen: dict[int, dict[Any, Any]] = {}
     up: dict[int, int] = {}
 

@@ -27,7 +27,14 @@ BASE: dict[str, Any] = {
 
 def examples(page: str) -> list[dict[str, Any]]:
     text = (ROOT / "docs" / "features" / page).read_text(encoding="utf-8")
-    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    return [_with_on(yaml.safe_load(block)) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+def _with_on(value: Any) -> Any:
+    """PyYAML takes the key `on` for true; azsim's loader does not."""
+    if isinstance(value, dict):
+        return {"on" if name is True else name: _with_on(below) for name, below in value.items()}
+    return [_with_on(below) for below in value] if isinstance(value, list) else value
 
 
 def test_every_kind_of_fault_on_the_page_is_taken_and_none_of_these_is_missing() -> None:
@@ -53,3 +60,14 @@ def test_the_standby_on_the_page_runs(zone: str) -> None:
     trace = simulate(Scenario.from_dict({**BASE, **example, **changes}), engine="reference")
     promoted = [event.what for event in trace.events if event.source == "standby.db"]
     assert promoted == (["zone a is lost: zone b is being promoted", "zone b has taken over"] if zone == "a" else [])
+
+
+def test_the_scaling_on_the_page_runs() -> None:
+    (example,) = examples("scaling.md")
+    traffic = {"shop": {"to": "api", "rate": "300/s", "timeout": "1s"}}
+    example["services"]["api"]["work"] = {"distribution": "constant", "mean": "20ms"}
+    example["services"]["api"] |= {"slots": 2}
+    trace = simulate(
+        Scenario.from_dict({**BASE, **example, "traffic": traffic, "duration": "3min"}), engine="reference"
+    )
+    assert [wanted for _, wanted, _ in trace.scaling.desired["api"]] == [3, 4], "300/s of 20 ms keep six cores busy"

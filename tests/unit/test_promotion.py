@@ -34,7 +34,7 @@ def members(make_plane: Any, plan: Plan, notices: list[Notice], end_ns: int = SE
     """What the control plane does about membership after the beginning, and its events."""
     plane = make_plane(notices, instances=6)
     env = Environment(plane)
-    control = ControlPlane(plan, env, plane.set_view, plane.set_member)
+    control = ControlPlane(plan, env, plane)
     begun = [call[3:] for call in plane.calls]
     plane.calls.clear()
     env.listen(control.notice)
@@ -95,7 +95,7 @@ def test_a_standby_lost_while_it_is_promoted_takes_over_and_is_replaced(make_pla
 def test_nobody_promotes_while_the_control_plane_is_lost(make_plane: Any) -> None:
     plane = make_plane([Notice(100, 0, False), Notice(100, 1, False)], instances=6)
     env = Environment(plane)
-    control = ControlPlane(plan(control_zone=2), env, plane.set_view, plane.set_member)
+    control = ControlPlane(plan(control_zone=2), env, plane)
     env.listen(control.notice)
     env.call_at(50, (Rank.FAULT_START, "", 0), lambda: control.set_zone(2, True))
     env.call_at(400, (Rank.FAULT_END, "", 0), lambda: control.set_zone(2, False))

@@ -105,7 +105,7 @@ def plan_of(*propagation_ns: int) -> Any:
 def run_control(make_plane: Any, plan: Any, notices: list[Notice], end_ns: int) -> Any:
     plane = make_plane(notices)
     env = Environment(plane)
-    env.listen(ControlPlane(plan, env, plane.set_view).notice)
+    env.listen(ControlPlane(plan, env, plane).notice)
     env.run_to(end_ns)
     return plane, env
 
@@ -172,7 +172,7 @@ def test_controllers_of_a_lost_zone_stop_and_take_up_what_they_missed(make_plane
     ]
     plane = make_plane(notices)
     env = Environment(plane)
-    control = ControlPlane(plan, env, plane.set_view)
+    control = ControlPlane(plan, env, plane)
     env.listen(control.notice)
     env.call_at(50, (Rank.FAULT_START, "", 0), lambda: control.set_zone(2, True))
     env.call_at(300, (Rank.FAULT_END, "", 0), lambda: control.set_zone(2, False))
@@ -186,7 +186,7 @@ def test_what_broke_while_the_controllers_were_away_is_published_when_they_are_b
     plan.services["control_zone"][:] = 0
     plane = make_plane([Notice(60, 1, False)])
     env = Environment(plane)
-    control = ControlPlane(plan, env, plane.set_view)
+    control = ControlPlane(plan, env, plane)
     env.listen(control.notice)
     env.call_at(50, (Rank.FAULT_START, "", 0), lambda: control.set_zone(0, True))
     env.call_at(200, (Rank.FAULT_END, "", 0), lambda: control.set_zone(0, False))

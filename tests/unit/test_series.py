@@ -14,6 +14,7 @@ from azsim.dataplane.layout import (
     CAPACITY,
     CPU,
     IN_VIEW,
+    MEMBERS,
     OFFERED,
     POPULATION_COLUMNS,
     QUEUED,
@@ -41,6 +42,7 @@ from azsim.simulation.metrics import (
     opened,
     services,
 )
+from azsim.simulation.presence import write_core_time
 from azsim.simulation.series import (
     PERMILLES,
     block,
@@ -105,6 +107,7 @@ class Rows:
         for z in (0, 1):
             zone_row[0, z, CPU] = round(cpu_s[z] * S * VIRTUAL)
         zone_row[0, 0, [QUEUED, UP, IN_VIEW, CAPACITY]] = queued, 1, in_view, round(capacity * 1000)
+        zone_row[0, :, MEMBERS] = 1
         self.starts.append(round(start_s * S))
         self.tables.append((population_row, service_row, zone_row, latency))
         return self
@@ -116,6 +119,7 @@ class Rows:
         found.populations, found.services, found.zones, found.latency = (
             np.array([table[i] for table in self.tables]) for i in range(4)
         )
+        write_core_time(found, self.plan, (), ())
         return found
 
 

@@ -103,11 +103,13 @@ class Reference:
             else:
                 own_segments = segments[row.segments_first : row.segments_first + row.segments_count]
                 self._populations.append(OpenLoop(own_segments, *of_all))
-        self._probers = [
-            Prober(plan.key, instance, services[instance.service], outside, clock, network, self._health_flipped)
-            for instance in self._instances
+        self._probers = {
+            number: Prober(
+                plan.key, instance, services[instance.service], outside, clock, network, self._health_flipped
+            )
+            for number, instance in enumerate(self._instances)
             if services[instance.service].health
-        ]
+        }
         self._starts_ns = [0]
         self._cuts: list[Int64s] = []
         self._used = [(0, 0)] * len(self._instances)  # CPU readings at the last cut
@@ -204,6 +206,11 @@ class Reference:
         target = self._instances[instance]
         self._balancers[target.service].set_member(target, member)
 
+    def set_probing(self, instance: int, on: bool) -> None:
+        """Begin or cease to probe an instance (D69)."""
+        if instance in self._probers:
+            self._probers[instance].set_probing(on)
+
     def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
         """Change a hop's policy (D57)."""
         self._hops[hop].change(_changed(self._plan.hops[hop], layout.HOP_CHANGEABLE, changes))
@@ -229,7 +236,7 @@ class Reference:
         for instance in self._instances:
             instance.empty(reset=False)
         self._ledger.waste_unsettled()
-        for prober in self._probers:
+        for prober in self._probers.values():
             prober.drop_probe()
 
     # Results.
@@ -237,6 +244,14 @@ class Reference:
     def ended(self) -> tuple[int, int]:
         """Requests that have succeeded and that have failed so far."""
         return self._ledger.succeeded, self._ledger.failed
+
+    def readings(self) -> Int64s:
+        """What each instance has used so far and holds now."""
+        return np.array([(*i.cpu.reading(), i.waiting, i.in_service) for i in self._instances], np.int64)
+
+    def sent(self) -> Int64s:
+        """Attempts made to each service so far."""
+        return np.array([row[:, layout.SENT] for row in self._ledger.services], np.int64).sum(axis=0)
 
     def cut_row(self) -> int:
         """End the current row here and begin the next; its number."""
@@ -258,6 +273,7 @@ class Reference:
             row[layout.QUEUED] += instance.waiting
             row[layout.IN_SERVICE] += instance.in_service
             row[layout.UP] += instance.state is InstanceState.UP and not instance.boots
+            row[layout.MEMBERS] += self._balancers[instance.service].members[instance]
             if self._balancers[instance.service].counts(instance):
                 row[layout.IN_VIEW] += 1
                 row[layout.CAPACITY] += int(1000.0 * instance.full_cores)

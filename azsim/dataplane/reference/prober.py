@@ -12,7 +12,15 @@ from azsim.dataplane.codes import INFINITE, Kind, Outcome
 from azsim.dataplane.reference.clock import Clock, Key
 from azsim.dataplane.reference.network import Dispatch, Host, Network
 from azsim.policy.distributions import unit
-from azsim.policy.thresholds import healthy_after_streak, streak_after
+from azsim.policy.thresholds import (
+    NEW,
+    NOT_PROBED,
+    PROBED,
+    healthy_after_streak,
+    passes_needed,
+    probing_after,
+    streak_after,
+)
 
 
 class Prober:
@@ -44,6 +52,7 @@ class Prober:
         self._flipped = flipped
         self._healthy = True
         self._streak = 0
+        self._probing = PROBED
         self._probes = 0
         self._in_flight: Dispatch | None = None
         self._settled = clock.event()
@@ -56,10 +65,11 @@ class Prober:
             self._probes += 1
             key = Key(-(self._target.number + 1), 0, 16 * self._probes)
             yield self._clock.moment(t_ns, Kind.PROBE_SEND, key)
-            self._send(key)
-            if service.after_answer:
-                yield self._settled
-                t_ns = self._clock.now_ns
+            if self._probing != NOT_PROBED:
+                self._send(key)
+                if service.after_answer:
+                    yield self._settled
+                    t_ns = self._clock.now_ns
             t_ns += service.interval_ns
 
     def _first_ns(self) -> int:
@@ -94,10 +104,21 @@ class Prober:
         service = self._service
         self._end_probe()
         self._streak = streak_after(self._streak, passed)
-        healthy = healthy_after_streak(self._healthy, self._streak, service.unhealthy_after, service.healthy_after)
+        passes = passes_needed(self._probing, service.healthy_after)
+        healthy = healthy_after_streak(self._healthy, self._streak, service.unhealthy_after, passes)
+        self._probing = probing_after(self._probing, self._streak, service.unhealthy_after)
         if healthy != self._healthy:
             self._healthy = healthy
             self._flipped(self._target, healthy)
+
+    def set_probing(self, on: bool) -> None:
+        """Begin or cease to probe; who begins knows nothing of the target yet (D69)."""
+        if on == (self._probing != NOT_PROBED):
+            return
+        if not on:
+            self.drop_probe()
+        self._probing = NEW if on else NOT_PROBED
+        self._healthy, self._streak = False, 0
 
     def _end_probe(self) -> None:
         self._in_flight = None

@@ -1,0 +1,116 @@
+"""What the control plane is made of, in raw numbers: the part of a scenario that the data plane does not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A time with a distribution (policy/distributions.py), ns."""
+
+    kind: int
+    a: float
+    b: float = 0.0
+    values: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """What counts as breaching: `value` beyond `limit`, or outside what was usual (`width` > 0, policy/alarms.py)."""
+
+    relation: str  # ">", ">=", "<", "<="
+    limit: float
+    width: float = 0.0  # of the band, in standard deviations; 0: a fixed limit
+    learns: int = 0  # points that the band is made of
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it looks for values that are too low."""
+        return self.relation.startswith("<")
+
+    def breached(self, value: float, limit: float) -> bool:
+        """Whether a value is beyond a limit."""
+        if self.relation == ">":
+            return value > limit
+        if self.relation == ">=":
+            return value >= limit
+        return value < limit if self.relation == "<" else value <= limit
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSpec:
+    """An alarm on a metric of a group's instances (S2)."""
+
+    name: str
+    metric: str  # "cpu" (share), "requests" (per second and instance), "queue" (waiting at an instance)
+    statistic: str  # over instances: "average", "maximum", "minimum"
+    period_ns: int
+    threshold: Threshold
+    count: int
+    of: int
+    treatment: int  # policy/alarms.py
+    what: str  # "cpu > 50%"
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleSpec:
+    """One adjustment when an alarm says so, then a wait."""
+
+    on: str
+    kind: int  # policy/scaling.py
+    amount: float
+    cooldown_ns: int
+    at_least: int = 1
+
+
+PolicySpec = SimpleSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """How instances come (S3)."""
+
+    delay: Spread  # from the request to a running machine
+    warmup_ns: int  # from then on it counts as warming
+    refusal_ns: int  # until a zone without capacity says so
+    retry_ns: int  # after every zone has refused
+    balanced_only: bool = False  # a zone that refuses is asked again, instead of another one
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """A scaling group: some or all zones of a service."""
+
+    name: str  # "web", or "web.a" where each zone has a group of its own
+    service: int
+    zones: tuple[int, ...]
+    least: int
+    most: int
+    initial: tuple[tuple[int, int], ...]  # (zone, instances at the start)
+    launch: LaunchSpec
+    drain_ns: int
+    control_zone: int  # -1: outside all zones
+    alarms: tuple[AlarmSpec, ...] = ()
+    policies: tuple[PolicySpec, ...] = ()
+
+    @property
+    def desired(self) -> int:
+        """Instances at the start."""
+        return sum(count for _, count in self.initial)
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySpec:
+    """The way from instances to those who watch them (T1)."""
+
+    delay_ns: int = 0
+    from_inside: bool = False  # an agent in the instance reports, over the network
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSpec:
+    """All of it."""
+
+    groups: tuple[GroupSpec, ...] = ()
+    telemetry: TelemetrySpec = field(default_factory=TelemetrySpec)
