@@ -447,6 +447,7 @@ class Kernel:
     def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
         """See `DataPlane.set_hop`."""
         self._change("hops", hop, layout.HOP_CHANGEABLE, changes)
+        self._change("policies", hop, layout.POLICY_CHANGEABLE, changes)
         first, owners = int(self._plan.hops[hop]["buckets_first"]), self._owners(self._plan.hops[hop])
         if first >= 0:
             tokens = self._pools["tokens"][first : first + owners]

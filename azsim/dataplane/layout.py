@@ -209,7 +209,7 @@ STEP = np.dtype(
 )
 
 
-# What may change while a plan runs (D57).
+# What may change while a plan runs (D57). A hop's fields stand in two tables, of which POLICY is for rich plans.
 HOP_CHANGEABLE = (
     "attempts",
     "timeout_ns",
@@ -226,6 +226,17 @@ HOP_CHANGEABLE = (
     "budget_timeout_cost",
     "budget_deposit",
     "budget_deposit_after_retry",
+)
+POLICY_CHANGEABLE = (
+    "backoff_spread",
+    "avoid_previous",
+    "budget_ratio",
+    "budget_reserve",
+    "throttle_k",
+    "breaker_on",
+    "breaker_volume",
+    "breaker_rate",
+    "breaker_open_ns",
 )
 INSTANCE_CHANGEABLE = ("queue", "drop_expired")
 

@@ -114,7 +114,9 @@ class DataPlane(Protocol):
         ...
 
     def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
-        """Let a hop be as the plan says but for these fields (layout.HOP_CHANGEABLE); buckets hold what fits."""
+        """Let a hop be as the plan says but for these fields (layout.HOP_CHANGEABLE and, in rich plans,
+        POLICY_CHANGEABLE); buckets hold what fits.
+        """
         ...
 
     def set_instance(self, instance: int, changes: Mapping[str, float]) -> None:

@@ -16,7 +16,7 @@ from azsim.report.blocks import Blocks, Cell, Column
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
-    from azsim.scenario.figures import Figures, Load, ServiceFigures
+    from azsim.scenario.figures import Figures, ServiceFigures
 
 _LINE_MAX: Final = 54  # what is longer is written key by key
 _WITHOUT_END: Final = "no limit"
@@ -107,16 +107,25 @@ def _flow(value: Any) -> str:
 
 
 def _services(figures: Figures) -> Blocks:
-    zones = list(next(iter(figures.services.values())).without)
+    services = figures.services.values()
+    zones = list(next(iter(services)).without)
+    slows = any(service.load.full_per_s < service.load.capacity_per_s for service in services)
+    is_limited = any(math.isfinite(service.load.let_in_per_s) for service in services)
+    cold = [zone for zone in zones if any(zone in service.cold for service in services)]
     labels = [
-        "requests", "capacity", "busy", *(f"busy, zone {zone} gone" for zone in zones),
+        "requests", "capacity", *["capacity, all slots full"] * slows, *["let in by rate limits"] * is_limited,
+        "busy", *(f"busy, zone {zone} gone" for zone in zones), *(f"busy, zone {zone} back, cold" for zone in cold),
         "full queue waits", "slot held up to", "wait for a slot up to", "attempts per request up to",
         "refused target out after", "silent target out after",
     ]  # fmt: skip
-    return Blocks(labels, [Column(name, _service(service)) for name, service in figures.services.items()])
+    columns = [Column(name, _service(service, slows, is_limited, cold)) for name, service in figures.services.items()]
+    return Blocks(labels, columns)
 
 
-def _service(service: ServiceFigures) -> list[Cell]:
+def _service(service: ServiceFigures, slows: bool, is_limited: bool, cold: list[str]) -> list[Cell]:
+    """The cells of a service; the flags and `cold` say which rows there are beyond the usual."""
+    load = service.load
+    limits = _WITHOUT_END if math.isinf(load.let_in_per_s) else words.rate(load.let_in_per_s)
     found = service.detection
     if found is None:
         refused = silent = Cell("never", bad=True)
@@ -124,10 +133,13 @@ def _service(service: ServiceFigures) -> list[Cell]:
         refused = Cell(_between(found.refused_s_min, found.refused_s_max))
         silent = Cell(_between(found.silent_s_min, found.silent_s_max))
     return [
-        Cell(words.rate(service.load.rate_per_s)),
-        Cell(words.rate(service.load.capacity_per_s)),
-        _busy(service.load),
-        *(_busy(load) for load in service.without.values()),
+        Cell(words.rate(load.rate_per_s)),
+        Cell(words.rate(load.capacity_per_s)),
+        *[Cell(words.rate(load.full_per_s), bad=load.full_per_s <= load.rate_per_s)] * slows,
+        *[Cell(limits, bad=load.let_in_per_s < load.rate_per_s)] * is_limited,
+        _busy(load.busiest),
+        *(_busy(left.busiest) for left in service.without.values()),
+        *(_busy(service.cold[zone]) if zone in service.cold else Cell("-") for zone in cold),
         Cell(_time(service.queue_wait_s)),
         Cell(_time(service.slot_s_max)),
         Cell(_time(service.wait_s_max)),
@@ -137,8 +149,8 @@ def _service(service: ServiceFigures) -> list[Cell]:
     ]
 
 
-def _busy(load: Load) -> Cell:
-    return Cell("nothing left" if math.isinf(load.busiest) else words.percent(load.busiest), bad=load.busiest >= 1)
+def _busy(share: float) -> Cell:
+    return Cell("nothing left" if math.isinf(share) else words.percent(share), bad=share >= 1)
 
 
 def _between(low_s: float, high_s: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from azsim.base.units import SECOND_NS
+from azsim.scenario.capacity import best_work_rate, full_work_rate, most_in_service, places, slowdown
 from azsim.scenario.contents import Contents
 from azsim.scenario.figures import Detection, Figures, HopFigures, Load, ServiceFigures
 from azsim.scenario.findings import findings
@@ -28,6 +29,7 @@ def arithmetic(contents: Contents) -> Figures:
     mix = mixes_at(contents, at_ns)
     loads = _loads(contents, order, at_ns, None, mix)
     without = {zone: _loads(contents, order, at_ns, zone, mix) for zone in contents.zones}
+    cold = {zone: _loads(contents, order, at_ns, None, mix, cold=zone) for zone in contents.zones}
     products = _attempts_products(contents, order, at_ns, mix)
     slot_s: dict[str, float] = {}
     waits: dict[str, tuple[float, float]] = {}
@@ -43,6 +45,7 @@ def arithmetic(contents: Contents) -> Figures:
             slot_s_max=slot_s[name],
             wait_s_max=waits[name][1],
             attempts_product=products[name],
+            cold={zone: cold[zone][name].busiest for zone in contents.zones if _warms_up(service, zone)},
             detection=_detection(service.balancer),
         )
         for name, service in contents.services.items()
@@ -99,19 +102,31 @@ def _peak_ns(contents: Contents, order: list[str]) -> int:
     return max(sorted(t_ns for t_ns in instants if t_ns <= contents.duration), key=work_per_s)
 
 
-def _busy_cores(instance: Instance) -> float:
-    """Cores an instance can keep busy (I2)."""
-    return min(float(instance.slots), instance.cores)
+def _warms_up(service: Service, zone: str) -> bool:
+    return service.instances(zone) > 0 and service.instance(zone).warmup is not None
 
 
-def _capacity(service: Service, zone: str, mix: Mix) -> float:
-    """Requests per second that the instances of a zone can serve."""
+def _capacity(service: Service, zone: str, mix: Mix, cold: str | None = None, *, full: bool = False) -> float:
+    """Requests per second that the instances of a zone can serve: at best, or with all slots in service.
+
+    In the zone `cold` they have just come back.
+    """
     instance = service.instance(zone)
     mean_ns = mean_work_ns(service, instance, mix)
-    return service.instances(zone) * _busy_cores(instance) * SECOND_NS / mean_ns if mean_ns else math.inf
+    if zone == cold and instance.warmup is not None:
+        mean_ns *= instance.warmup.slowdown
+    work_rate = full_work_rate(instance) if full else best_work_rate(instance)
+    return service.instances(zone) * work_rate * SECOND_NS / mean_ns if mean_ns else math.inf
 
 
-def _split(service: Service, zones: list[str], mix: Mix) -> dict[str, float]:
+def _let_in(service: Service, zone: str) -> float:
+    """Requests per second that the rate limits of a zone's instances let in."""
+    limit = service.instance(zone).rate_limit
+    instances = service.instances(zone)
+    return instances * limit.rate if limit is not None else math.inf if instances else 0.0
+
+
+def _split(service: Service, zones: list[str], mix: Mix, cold: str | None) -> dict[str, float]:
     """The share of a service's requests that its balancer sends to each of the zones that are there (B3, O8, R10)."""
     if service.standby is not None:
         return dict.fromkeys([zone for zone in service.standby.zones if zone in zones][:1], 1.0)
@@ -119,15 +134,22 @@ def _split(service: Service, zones: list[str], mix: Mix) -> dict[str, float]:
     if not service.balancer.cross_zone:
         weights = {zone: float(weight > 0) for zone, weight in weights.items()}
     elif service.balancer.algorithm in _ADAPTIVE:
-        weights = {zone: _capacity(service, zone, mix) for zone in zones}
+        weights = {zone: _capacity(service, zone, mix, cold) for zone in zones}
     total = sum(weights.values())
     return {zone: weight / total for zone, weight in weights.items()} if total else {}
 
 
 def _loads(
-    contents: Contents, order: list[str], at_ns: int, gone: str | None, mix: Mapping[str, Mix]
+    contents: Contents,
+    order: list[str],
+    at_ns: int,
+    gone: str | None,
+    mix: Mapping[str, Mix],
+    cold: str | None = None,
 ) -> dict[str, Load]:
-    """The load of every service with a zone gone, or none; clients who live in it are gone with it (F1)."""
+    """The load of every service with a zone gone, or none, or one just back; clients who live in a zone that is gone
+    are gone with it (F1).
+    """
     zones = [zone for zone in contents.zones if zone != gone]
     anywhere = dict.fromkeys(contents.services, 0.0)
     in_zone = {name: dict.fromkeys(zones, 0.0) for name in contents.services}
@@ -138,14 +160,21 @@ def _loads(
     for name in order:
         service = contents.services[name]
         rates = in_zone[name]
-        split = _split(service, zones, mix[name])
+        split = _split(service, zones, mix[name], cold)
         for zone, share in split.items():
             rates[zone] += anywhere[name] * share
         rate = sum(rates.values()) if split else anywhere[name] + sum(rates.values())
         serving = zones if service.standby is None else split
-        capacity = sum(_capacity(service, zone, mix[name]) for zone in serving)
-        busy = [_ratio(rates[zone], _capacity(service, zone, mix[name])) for zone in zones]
-        found[name] = Load(rate, capacity, _ratio(rate, capacity), max(busy) if split else _ratio(rate, 0.0))
+        capacity = sum(_capacity(service, zone, mix[name], cold) for zone in serving)
+        busy = [_ratio(rates[zone], _capacity(service, zone, mix[name], cold)) for zone in zones]
+        found[name] = Load(
+            rate_per_s=rate,
+            capacity_per_s=capacity,
+            utilisation=_ratio(rate, capacity),
+            busiest=max(busy) if split else _ratio(rate, 0.0),
+            full_per_s=sum(_capacity(service, zone, mix[name], cold, full=True) for zone in serving),
+            let_in_per_s=sum(_let_in(service, zone) for zone in serving),
+        )
         for call, times in weighed_calls(service, mix[name]):
             if isinstance(call, Quorum):
                 for zone in zones:
@@ -259,21 +288,24 @@ def _work_by_zone_s(contents: Contents, service: Service, mix: Mix) -> dict[str,
 
 
 def _work_s(contents: Contents, service: Service, operation: str | None) -> float:
-    """Mean work of an operation where it takes longest."""
-    return max(work_ns(service, instance, operation) for instance in _present(contents, service)) / SECOND_NS
+    """Mean work of an operation where it takes longest, all slots in service."""
+    return max(
+        work_ns(service, instance, operation) * slowdown(instance.overload, most_in_service(instance)) / SECOND_NS
+        for instance in _present(contents, service)
+    )
 
 
 def _waits_s(contents: Contents, service: Service, mix: Mix, slot_s: float) -> tuple[float, float]:
     """The longest wait in a full queue: of pure work, and when every request holds its slot for `slot_s`."""
     work_s = wait_s = 0.0
     for instance in _present(contents, service):
-        if instance.queue == "unbounded":
+        waiting = places(instance)
+        if math.isinf(waiting):
             return math.inf, math.inf
-        places = int(instance.queue)
-        if places:
+        if waiting:
             mean_ns = mean_work_ns(service, instance, mix)
-            work_s = max(work_s, places * mean_ns / SECOND_NS / _busy_cores(instance))
-            wait_s = max(wait_s, work_s, places * slot_s / instance.slots)
+            work_s = max(work_s, waiting * mean_ns / SECOND_NS / full_work_rate(instance))
+            wait_s = max(wait_s, work_s, waiting * slot_s / most_in_service(instance))
     return work_s, wait_s
 
 

@@ -178,9 +178,10 @@ class Change(Model):
     """The configuration changes while the system runs, and back at the end."""
 
     set: Annotated[Mapping[str, Any], Field(min_length=1), AfterValidator(FrozenDict)] = key(
-        "New values by dotted path, as for `--set`. What can change: of a population or call `timeout`, "
-        "`connect_timeout`, `deadline`, `cancel`, `retry.attempts`, `retry.on`, `retry.backoff` and the amounts of "
-        "`retry.budget`; of a population a constant `rate`; of a service `queue` and `drop_expired`.",
+        "New values by dotted path, as for `--set`. What can change: of a population or call, wherever it stands, "
+        "`timeout`, `connect_timeout`, `deadline`, `cancel`, `retry` but for the kind and window of its budget, and of "
+        "`breaker` `failures`, `rate`, `volume`, `open`, `on`; of a population a constant `rate`; of a service `queue` "
+        "and `drop_expired`.",
         example={"traffic.shoppers.retry.attempts": 1},
     )
 

@@ -12,12 +12,16 @@ class Load:
 
     `rate_per_s` is first attempts; `utilisation` is work arriving per second over all its cores in use;
     `busiest` is the same in the zone where it is highest. Both are infinite where nothing is left to serve.
+    `full_per_s` is the capacity when all slots are in service, which is less where much at once slows work (I4);
+    `let_in_per_s` what rate limits let in, infinite without.
     """
 
     rate_per_s: float
     capacity_per_s: float
     utilisation: float
     busiest: float
+    full_per_s: float
+    let_in_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class ServiceFigures:
     drain (infinite where it is unbounded), `slot_s_max` the longest a request may hold a slot: its work and all
     attempts and back-offs of its calls; `wait_s_max` the wait for a slot when every request before takes that
     long (A3). `attempts_product` is the most attempts that one request of a client can become here (A4). `work_s` is
-    the mean work of a request in each zone, whatever operation it asks for.
+    the mean work of a request in each zone, whatever operation it asks for. `cold` is how busy the busiest zone is when
+    a zone's instances are all back and not warm yet, for zones where they warm up (I5).
     """
 
     load: Load
@@ -51,6 +56,7 @@ class ServiceFigures:
     slot_s_max: float
     wait_s_max: float
     attempts_product: float
+    cold: Mapping[str, float]
     detection: Detection | None
 
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 
 from azsim.base.units import SECOND_NS, format_duration
+from azsim.scenario.capacity import full_work_rate, is_adaptive
 from azsim.scenario.contents import Contents
-from azsim.scenario.faults import TrafficSpike, ZoneLoss
-from azsim.scenario.figures import Figures, HopFigures, ServiceFigures
+from azsim.scenario.faults import Crash, TrafficSpike, ZoneLoss
+from azsim.scenario.figures import Figures, HopFigures, Load, ServiceFigures
 
 
 def findings(contents: Contents, figures: Figures) -> Iterator[str]:
@@ -58,6 +59,9 @@ def _capacity(contents: Contents, name: str, service: ServiceFigures) -> Iterato
                 f"With zone {zone} gone {name} is at {percent(left.busiest)}{where}: {left.rate_per_s:.6g}/s for a"
                 f" capacity of {left.capacity_per_s:.6g}/s."
             )
+    yield from _at_the_door(name, service)
+    yield from _when_full(name, service)
+    yield from _cold(contents, name, service)
     for fault in contents.faults:
         spec = fault.spec
         if isinstance(spec, TrafficSpike) and spec.factor > 1 and len(contents.traffic) == 1:
@@ -67,6 +71,51 @@ def _capacity(contents: Contents, name: str, service: ServiceFigures) -> Iterato
                 during = f" and zone {lost} gone" if lost else ""
                 busy = percent(left.utilisation * spec.factor)
                 yield f"With the spike of fault {fault.id}{during} {name} is at {busy} of its capacity."
+
+
+def _states(service: ServiceFigures) -> list[tuple[str, Load]]:
+    """The load with all zones there, and with each one gone, and how a sentence about it begins."""
+    return [("", service.load), *((f"With zone {zone} gone ", left) for zone, left in service.without.items())]
+
+
+def _at_the_door(name: str, service: ServiceFigures) -> Iterator[str]:
+    """The first state in which rate limits keep out what would be served."""
+    for when, load in _states(service):
+        if load.let_in_per_s < load.rate_per_s and load.capacity_per_s > 0:
+            few = "the rate limits let in" if when else "The rate limits let in"
+            yield (
+                f"{when}{few} {load.let_in_per_s:.6g}/s of the {load.rate_per_s:.6g}/s that {name} gets; the rest is"
+                " answered overload."
+            )
+            return
+
+
+def _when_full(name: str, service: ServiceFigures) -> Iterator[str]:
+    """The first state with two ends: what arrives can be served, but not any more once all slots are in service."""
+    for when, load in _states(service):
+        if load.full_per_s <= load.rate_per_s < load.capacity_per_s:
+            yield (
+                f"{when}{name} can take {load.capacity_per_s:.6g}/s, but with all slots in service only"
+                f" {load.full_per_s:.6g}/s, which is less than the {load.rate_per_s:.6g}/s that arrive: once full it"
+                " stays full."
+            )
+            return
+
+
+def _cold(contents: Contents, name: str, service: ServiceFigures) -> Iterator[str]:
+    """Zones whose instances come back cold to more than they can do then."""
+    for zone, busy in service.cold.items():
+        lost = any(
+            (isinstance(fault.spec, ZoneLoss) and fault.spec.mode in ("power", "refuse") and fault.spec.zone == zone)
+            or (isinstance(fault.spec, Crash) and fault.spec.zone == zone and fault.spec.service == name)
+            for fault in contents.faults
+            if fault.end_ns(contents.duration) < contents.duration
+        )
+        if lost and busy >= 1 > service.load.busiest:
+            yield (
+                f"When zone {zone} is back its instances of {name} are cold, and busy {percent(busy)} with their share"
+                " of the requests until they have warmed up."
+            )
 
 
 def _zone_lost_at(contents: Contents, t_ns: int) -> str | None:
@@ -111,12 +160,15 @@ def _waits(contents: Contents, hop: HopFigures, callee: ServiceFigures) -> Itera
     if callee.queue_wait_s > hop.timeout_s:
         service = contents.services[hop.to]
         present = [(service.instance(zone), work_s) for zone, work_s in callee.work_s.items() if work_s > 0]
-        places = min(
-            int(hop.timeout_s * min(float(instance.slots), instance.cores) / work_s) for instance, work_s in present
-        )
+        places = min(int(hop.timeout_s * full_work_rate(instance) / work_s) for instance, work_s in present)
         yield (
             f"A full queue of {hop.to} waits {seconds(callee.queue_wait_s)}, longer than the timeout of {hop.path}"
             f" ({seconds(hop.timeout_s)}): it works on what nobody waits for. A queue of at most {places} does not."
+            + (
+                " Its limit adapts, and may keep it shorter."
+                if any(is_adaptive(instance) for instance, _ in present)
+                else ""
+            )
         )
     if callee.slot_s_max > hop.timeout_s and contents.services[hop.to].every_call:
         yield (

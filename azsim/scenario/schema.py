@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import PrivateAttr, ValidationError
 
 from azsim.base.errors import ScenarioError
+from azsim.scenario.changing import kept, unchangeable
 from azsim.scenario.contents import Contents
 from azsim.scenario.faults import Fault
 from azsim.scenario.fields import FrozenDict
@@ -87,27 +88,34 @@ class Scenario(Contents):
     def changed_by(self, fault: Fault) -> Scenario:
         """The scenario as it is while a change of configuration is active."""
         assert fault.change is not None
-        return self.with_(fault.change.set)
+        after = self.with_(fault.change.set)
+        as_before = kept(self, after)
+        return after.with_(as_before) if as_before else after
 
     def _check_changes(self) -> None:
         """Refuses changes of configuration that could not have been written in the first place."""
-        for fault in self.faults:
+        for position, fault in enumerate(self.faults):
             if fault.change is None:
                 continue
-            node = child(child(self._whole, "faults"), fault.id)
+            blamed = next(iter(fault.change.set))
             try:
-                changed = self.changed_by(fault)
-                for name, population in changed.traffic.items():
+                after = self.changed_by(fault)
+                for path, rule in unchangeable(self.to_dict(), after.to_dict()):
+                    blamed = next((one for one in fault.change.set if path.startswith(one)), blamed)
+                    raise ScenarioError(rule)
+                for name, population in after.traffic.items():
                     if len({*population.profile, *self.traffic[name].profile}) > 2:
                         raise ScenarioError(f"only a constant rate can change, not that of {name}")
             except ScenarioError as error:
-                origin = node.origin if node is not None else Origin("<scenario>")
+                given = child(child(child(child(self._whole, "faults"), position), "change"), "set")
+                node = child(given, blamed)
+                origin = node.key_origin if node is not None else Origin("<scenario>")
                 raise ScenarioError(
                     f"cannot change so: {error.rule}",
                     file=origin.file,
                     line=origin.line,
                     column=origin.column,
-                    key=f"faults.{fault.id}.change.set",
+                    key=f"faults.{fault.id}.change.set.{blamed}",
                     value=error.value,
                     example="change: {set: {traffic.shoppers.retry.attempts: 1}}",
                 ) from None

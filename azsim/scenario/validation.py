@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from azsim.base.units import format_duration
+from azsim.scenario.changing import SETTABLE
 from azsim.scenario.contents import Contents
 from azsim.scenario.faults import (
     BadDeploy,
@@ -31,16 +31,6 @@ INSTANCES_MAX: Final = 100_000
 HOPS_MAX: Final = 1000
 CALLS_MAX: Final = 63  # of one operation: their numbers are part of a draw's key (D1)
 SLOTS_IN_TOTAL_MAX: Final = 10_000_000
-
-
-_HOP_CHANGEABLE: Final = (
-    r"timeout|connect_timeout|deadline|cancel|retry\.(attempts|on|backoff|backoff\.(base|factor|cap|jitter)"
-    r"|budget\.(capacity|cost|timeout_cost|deposit|deposit_after_retry))"
-)
-_CHANGEABLE: Final = re.compile(
-    rf"traffic\.[^.]+\.(rate|{_HOP_CHANGEABLE})"
-    rf"|services\.[^.]+\.(queue|drop_expired|overrides\.[^.]+\.(queue|drop_expired)|calls\.[^.]+\.({_HOP_CHANGEABLE}))"
-)
 
 
 def problems_across(contents: Contents) -> list[Problem]:
@@ -409,12 +399,9 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
         return
     if isinstance(spec, Change):
         for changed in spec.set:
-            if not _CHANGEABLE.fullmatch(changed):
+            if not SETTABLE.fullmatch(changed):
                 rule = "cannot change while the system runs; see `set` in the reference for what can"
                 yield Problem((*path, "set", changed), rule, "traffic.shoppers.retry.attempts: 1", at_key=True)
-            elif "proportional" in str(spec.set[changed]):
-                rule = "jitter cannot become proportional while the system runs"
-                yield Problem((*path, "set", changed), rule, "traffic.shoppers.retry.backoff.jitter: full", at_key=True)
         return
     if isinstance(spec, Partition):
         for position, zone in enumerate(spec.between):

@@ -23,6 +23,7 @@ from azsim.dataplane.layout import (
     OPERATION,
     PLACE,
     POLICY,
+    POLICY_CHANGEABLE,
     POPULATION,
     SEGMENT,
     SERVICE,
@@ -204,21 +205,27 @@ def _is_rich(scenario: Scenario) -> bool:
         any(population.priority or population.users is not None for population in scenario.traffic.values())
         or any(map(_has_traits, instances))
         or any(fault.kind in _RICH_FAULTS for fault in scenario.faults)
+        or any(
+            lower(scenario.changed_by(fault).with_({"faults": []}), 0).rich
+            for fault in scenario.faults
+            if fault.kind == "change"
+        )
     )
 
 
 def changed_rows(before: Scenario, after: Scenario) -> tuple[dict[int, Row], dict[int, Row]]:
     """By number, the fields of hops and of instances that differ and may change while a plan runs (D57)."""
     old, new = lower(before, 0), lower(after, 0)
-    found: list[dict[int, Row]] = []
-    for rows, others, names in (
-        (old.hops, new.hops, HOP_CHANGEABLE),
-        (old.instances, new.instances, INSTANCE_CHANGEABLE),
-    ):
-        pairs = enumerate(zip(rows, others, strict=True))
-        differing = {i: {name: y[name].item() for name in names if y[name] != x[name]} for i, (x, y) in pairs}
-        found.append({number: fields for number, fields in differing.items() if fields})
-    return found[0], found[1]
+    hops = _differing(old.hops, new.hops, HOP_CHANGEABLE)
+    for number, fields in _differing(old.policies, new.policies, POLICY_CHANGEABLE).items():
+        hops.setdefault(number, {}).update(fields)
+    return dict(sorted(hops.items())), _differing(old.instances, new.instances, INSTANCE_CHANGEABLE)
+
+
+def _differing(rows: Records, others: Records, names: tuple[str, ...]) -> dict[int, Row]:
+    pairs = enumerate(zip(rows, others, strict=True))
+    found = {i: {name: y[name].item() for name in names if y[name] != x[name]} for i, (x, y) in pairs}
+    return {number: fields for number, fields in found.items() if fields}
 
 
 def instance_numbers(scenario: Scenario) -> dict[tuple[str, str], range]:

@@ -37,6 +37,22 @@ def test_the_arithmetic_has_units_and_says_what_worries(
     assert "With zone b gone web is at 150%" in shown[shown.index("FINDINGS") :]
 
 
+def test_slowness_limits_and_warm_up_have_rows_where_there_are_any(
+    scenario_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web = ["overload={coherency: 0.5}", "rate_limit={rate: 80/s}", "warmup={for: 5s, slowdown: 3}"]
+    arguments = [part for one in web for part in ("--set", f"services.web.{one}")]
+    assert outcome(["validate", str(scenario_file), *arguments]) == ExitCode.OK
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    # Alone a request takes 10 ms, two at once twice as long: 100/s or 100/s for an instance of two slots.
+    assert "let in by rate limits 160/s" in lines
+    assert "busy, zone b back, cold 90%" in lines
+    assert not any(line.startswith("capacity, all slots full") for line in lines)
+    assert outcome(["validate", str(scenario_file), "--set", "services.web.overload={coherency: 0.75}"]) == ExitCode.OK
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "capacity, all slots full 160/s" in lines
+
+
 def test_json_is_all_of_it(scenario_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["validate", str(scenario_file), "--json", "--set", "services.web.queue=unbounded"]
     assert outcome(arguments) == ExitCode.OK

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, InstanceState, Outcome, Reason
-from azsim.dataplane.layout import Plan, Recording
+from azsim.dataplane.layout import POLICY_CHANGEABLE, Plan, Recording
 from azsim.dataplane.protocol import DataPlane, Notice
 from azsim.policy import balancing, breakers, cpu, distributions, guards, limits, retry, shedding
 from tests.plans import (
@@ -379,7 +379,7 @@ def worlds(draw: Any, full: bool = True) -> World:
 
 
 @st.composite
-def _changes(draw: Any) -> dict[str, Any]:
+def _changes(draw: Any, rich: bool) -> dict[str, Any]:
     """Fields of a hop that change."""
     values: dict[str, st.SearchStrategy[Any]] = {
         "attempts": st.integers(1, 4),
@@ -393,7 +393,20 @@ def _changes(draw: Any) -> dict[str, Any]:
         "budget_cost": st.sampled_from([0, 700]),
         "budget_deposit_after_retry": st.sampled_from([-1, 300]),
     }
+    if rich:
+        values |= {
+            "backoff_spread": st.sampled_from([0.0, 0.5]),
+            "avoid_previous": st.integers(0, 1),
+            "budget_ratio": st.sampled_from([0, 500_000]),
+            "budget_reserve": st.sampled_from([0, 3_000_000]),
+            "throttle_k": st.sampled_from([1.0, 3.0]),
+            "breaker_on": st.sampled_from([0, 1 << Outcome.TIMEOUT, 127]),
+            "breaker_volume": st.sampled_from([1, 4]),
+            "breaker_rate": st.sampled_from([1, 400_000, 1_000_000]),
+            "breaker_open_ns": _grid(1, 60),
+        }
     names = draw(st.sets(st.sampled_from(sorted(values)), max_size=3))
+    _note("policy changed", bool(names & set(POLICY_CHANGEABLE)))
     return {name: draw(values[name]) for name in sorted(names)}
 
 
@@ -415,7 +428,7 @@ def _actions(draw: Any, plan: Plan, full: bool) -> Action:
             draw(st.booleans()),
         ),
         "reset": lambda: (),
-        "set_hop": lambda: (draw(st.integers(0, len(plan.hops) - 1)), draw(_changes())),
+        "set_hop": lambda: (draw(st.integers(0, len(plan.hops) - 1)), draw(_changes(plan.rich))),
         "set_instance": lambda: (
             instance,
             draw(st.sampled_from([{}, {"queue": 0}, {"queue": 3, "drop_expired": 1}, {"queue": INFINITE}])),

@@ -10,15 +10,19 @@ import pytest
 from azsim.base.errors import ScenarioError
 from azsim.base.units import SECOND_NS
 from azsim.dataplane import layout
-from azsim.dataplane.codes import INFINITE, Outcome
+from azsim.dataplane.codes import INFINITE, InstanceState, Outcome
 from azsim.dataplane.kernel import Kernel
 from azsim.dataplane.layout import Plan
 from azsim.dataplane.reference import Reference
+from azsim.policy import balancing
+from azsim.policy.breakers import CONSECUTIVE
 from azsim.scenario import Scenario
 from azsim.simulation.effects import Effect, Fault, Lever
+from azsim.simulation.lower import lower
 from azsim.simulation.lower_faults import lower_faults
 from tests.plans import make_plan, outcomes, population, service
-from tests.story import ONE, play
+from tests.small import scenario
+from tests.story import ONE, play, state
 
 OK, TIMEOUT, OVERLOAD, BUDGET = Outcome.OK, Outcome.TIMEOUT, Outcome.OVERLOAD, Outcome.BUDGET_EXHAUSTED
 
@@ -101,11 +105,40 @@ def test_shorter_timeouts_overtake_longer_ones_in_both_engines(engine: Any) -> N
     assert ended == [sum(end < t_ns for end in ends) for t_ns in range(1260, 2200, 10)]
 
 
+def test_a_breaker_goes_by_its_new_amounts_and_stays_in_its_state() -> None:
+    plan = silent(
+        *range(1000, 9000, 1000), breaker=CONSECUTIVE, breaker_on=(TIMEOUT,), breaker_volume=2, breaker_open_ns=1500
+    )
+    story = play(plan, 10_000, {3200: hop(breaker_volume=1, breaker_open_ns=2200)})
+    # The second failure opens it to 4000, which the change leaves so; that of the probe at 4500 to 6700, then to 9700.
+    kept_back = [(t, Outcome.BREAKER_OPEN) for t in (3000, 5000, 6000, 8000)]
+    assert story.ends() == sorted([*kept_back, *((t, TIMEOUT) for t in (1500, 2500, 4500, 7500))])
+
+
+def test_a_retry_avoids_the_previous_target_from_the_change_on() -> None:
+    """Of two random targets one refuses: from the change on every second attempt finds the other one."""
+    before, after = range(1000, 9000, 100), range(11_000, 19_000, 100)
+    plan = make_plan(
+        populations=[population(arrivals_ns=[*before, *after], attempts=2, retry_on=(Outcome.REFUSED,))],
+        services=[service(per_zone={"a": 2}, work_ns=10, algorithm=balancing.RANDOM)],
+        rich=True,
+    )
+    crash = state(InstanceState.CRASHED, 1)
+    story = play(plan, 20_000, {500: crash, 10_000: hop(avoid_previous=1)})
+    failed = [t for t, outcome in story.ends() if outcome is not OK]
+    assert 5 < len(failed) < 40
+    assert max(failed) < 10_000
+
+
 # From the scenario.
 
 
 def lowered(*changes: dict[str, Any]) -> tuple[Fault, ...]:
     retry = {"attempts": 3, "backoff": {"base": "50ms"}, "budget": {"capacity": 10}}
+    breaker = {"kind": "count-window", "window": 100}
+    quick = {"to": "db", "timeout": "1s"}
+    at_once = [quick | {"id": "left"}, quick | {"id": "right"}]
+    buy = [{"work": "own"}, {"call": quick}, {"parallel": at_once}]
     work = {"distribution": "constant", "mean": "20ms"}
     scenario = Scenario.from_dict(
         {
@@ -115,9 +148,9 @@ def lowered(*changes: dict[str, Any]) -> tuple[Fault, ...]:
             "zones": ["a", "b"],
             "traffic": {
                 "robots": {"to": "web", "rate": [{"at": "0s", "rate": "1/s"}, {"at": "1min", "rate": "2/s"}]},
-                "shoppers": {"to": "web", "rate": "10/s", "timeout": "1s", "retry": retry},
+                "shoppers": {"to": "web", "rate": "10/s", "timeout": "1s", "retry": retry, "breaker": breaker},
             },
-            "services": {"db": {"work": work}, "web": {"work": work, "calls": [{"to": "db", "timeout": "1s"}]}},
+            "services": {"db": {"work": work}, "web": {"work": work, "calls": [quick], "operations": {"buy": buy}}},
             "faults": [
                 {"id": f"c{number}", "at": "1min", "for": "1min", "change": {"set": change}}
                 for number, change in enumerate(changes)
@@ -144,11 +177,62 @@ def test_changes_are_lowered_to_what_differs() -> None:
     assert (retries.start_ns, retries.end_ns) == (60 * SECOND_NS, 120 * SECOND_NS)
 
 
+def test_calls_of_operations_change_like_others() -> None:
+    call, parallel = lowered(
+        {"services.web.operations.buy.db.call.timeout": "2s"},
+        {"services.web.operations.buy.parallel.parallel.right.retry.attempts": 2},
+    )
+    # Hops: robots, shoppers, then web's: its own call, that of the operation, the two at once.
+    assert call.effects == (Effect(Lever.HOP, 3, {"timeout_ns": 2 * SECOND_NS}),)
+    (effect,) = parallel.effects
+    assert effect.target == 5
+    assert effect.value["attempts"] == 2
+
+
+def test_whole_blocks_change_where_only_what_can_change_differs() -> None:
+    off, cheaper, unlimited, sdk, breaker, first = lowered(
+        {"traffic.shoppers.retry": "none"},
+        {"traffic.shoppers.retry": {"attempts": 3, "backoff": {"base": "50ms"}, "budget": {"capacity": 10, "cost": 2}}},
+        {"traffic.shoppers.retry.budget": "none"},
+        {"traffic.shoppers.retry": {"preset": "aws-sdk-standard-2026", "avoid_previous": True}},
+        {"traffic.shoppers.breaker.rate": "80%", "traffic.shoppers.breaker.open": "1s"},
+        {"services.web.calls.db.retry": {"attempts": 2, "on": ["timeout"]}},
+    )
+    # The bucket keeps what it has, so that it is there when retries are on again.
+    assert off.effects == (Effect(Lever.HOP, 1, {"attempts": 1}),)
+    costs = {"budget_cost": 2000, "budget_timeout_cost": 2000}
+    assert cheaper.effects == (Effect(Lever.HOP, 1, costs),)
+    assert unlimited.effects == (Effect(Lever.HOP, 1, dict.fromkeys(costs, 0)),)
+    new = {"budget_capacity": 500_000, "budget_cost": 14_000, "budget_timeout_cost": 14_000}
+    new |= {"budget_deposit_after_retry": -1, "avoid_previous": 1}
+    assert sdk.effects == (Effect(Lever.HOP, 1, new),)
+    assert breaker.effects == (Effect(Lever.HOP, 1, {"breaker_rate": 800_000, "breaker_open_ns": SECOND_NS}),)
+    (effect,) = first.effects
+    assert (effect.target, effect.value) == (2, {"attempts": 2, "retry_on": outcomes(TIMEOUT)})
+
+
+def test_a_plan_is_rich_if_a_change_needs_it() -> None:
+    def rich(**change: Any) -> bool:
+        fault = {"at": "12s", "for": "3s", "change": {"set": change}}
+        return lower(scenario(faults=[fault]), 0).rich
+
+    assert not rich(**{"traffic.shoppers.retry.attempts": 1})
+    assert rich(**{"traffic.shoppers.retry.avoid_previous": True})
+    jitter = {"base": "50ms", "jitter": "proportional", "spread": "30%"}
+    assert rich(**{"traffic.shoppers.retry.backoff": jitter})
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
         ({"services.web.slots": 4}, "cannot change while the system runs"),
-        ({"traffic.shoppers.retry.budget": "none"}, "cannot change while the system runs"),
+        ({"services.web.calls.db.route": "same-zone"}, "cannot change while the system runs"),
+        ({"traffic.shoppers.retry.budget.deposit_on": "request"}, "when it deposits stay"),
+        ({"traffic.shoppers.retry.budget": {"kind": "grpc"}}, "budgets do not appear or become others"),
+        ({"traffic.shoppers.retry": {"preset": "finagle"}}, "budgets do not appear or become others"),
+        ({"services.web.calls.db.retry": {"budget": {"capacity": 1}}}, "budgets do not appear"),
+        ({"traffic.shoppers.breaker": "none"}, "breakers do not come, go"),
+        ({"traffic.shoppers.breaker.window": 50}, "a breaker's window and probes stay"),
         ({"zones": ["a", "c"]}, "cannot change while the system runs"),
         ({"traffic.shoppers.timeout": 5}, "cannot change so"),
         ({"traffic.nobody.timeout": "5s"}, "cannot change so"),

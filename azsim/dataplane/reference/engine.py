@@ -213,7 +213,10 @@ class Reference:
 
     def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
         """Change a hop's policy (D57)."""
-        self._hops[hop].change(_changed(self._plan.hops[hop], layout.HOP_CHANGEABLE, changes))
+        self._hops[hop].change(
+            _changed(self._plan.hops[hop], layout.HOP_CHANGEABLE, changes),
+            _changed(self._plan.policies[hop], layout.POLICY_CHANGEABLE, changes),
+        )
 
     def set_instance(self, instance: int, changes: Mapping[str, float]) -> None:
         """Change an instance's bounds (D57)."""

@@ -45,10 +45,11 @@ class Hop:
     def _new_guard(self) -> Guard:
         return Guard(self.policy, self.run_key, self.clock)
 
-    def change(self, fields: Mapping[str, Any]) -> None:
-        """Let its policy be another from now on; buckets hold no more than they now can (D57)."""
-        for name, value in fields.items():
-            setattr(self.row, name, value)
+    def change(self, fields: Mapping[str, Any], of_policy: Mapping[str, Any]) -> None:
+        """Let fields of its two rows be others from now on; buckets hold no more than they now can (D57)."""
+        for row, values in ((self.row, fields), (self.policy, of_policy)):
+            for name, value in values.items():
+                setattr(row, name, value)
         for client in range(self.clients):
             self.deposit(client, 0)
 
