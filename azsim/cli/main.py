@@ -21,6 +21,7 @@ from azsim.base.version import __version__
 from azsim.cli.terminal import discard_stdout, say
 
 VERBS: Final[Mapping[str, str]] = {
+    "init": "Write a first scenario, from a few answers.",
     "run": "Replay a scenario once, request by request, and judge it.",
     "validate": "Check a scenario: resolved values, arithmetic, findings.",
     "presets": "List what products do by default, value by value.",
