@@ -27,6 +27,7 @@ VERBS: Final[Mapping[str, str]] = {
     "presets": "List what products do by default, value by value.",
     "study": "Replay scenarios many times, and say what is likely.",
     "report": "Write a run as one HTML page, to be read, sent and printed.",
+    "margin": "Find how far a knob can be turned before it goes down too often.",
     "schema": "Print the JSON Schema of scenario files.",
 }
 """Every verb and what it does; verb `x` is `command` in `azsim.cli.x`."""

@@ -151,7 +151,18 @@ class Counted:
             self._next_s = now_s + LINE_EVERY_S
             say(f"{self._what}: {told}")
 
-    def _draw(self, share_done: float, told: str) -> None:
+    def runs(self, done: int) -> None:
+        """So many are done of nobody knows how many."""
+        now_s = time.monotonic()
+        if not self._quiet and now_s >= self._next_s:
+            told = f"{done} runs  {done / max(now_s - self._begun_s, 1e-3):.1f} runs/s"
+            self._next_s = now_s + (BAR_EVERY_S if self._terminal else LINE_EVERY_S)
+            if self._terminal:
+                self._draw(None, told)
+            else:
+                say(f"{self._what}: {told}")
+
+    def _draw(self, share_done: float | None, told: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
@@ -163,7 +174,7 @@ class Counted:
                 TextColumn("{task.fields[told]}"),
             )
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
-            self._task = self._bar.add_task(self._what, total=1.0, told=told)
+            self._task = self._bar.add_task(self._what, total=None if share_done is None else 1.0, told=told)
         self._bar.update(self._task, completed=share_done, told=told)
         self._bar.start()
         self._bar.refresh()

@@ -49,8 +49,8 @@ def _probabilities(one: Summary) -> Table:
 def _quantiles(one: Summary) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=22)
-    for q in QUANTILES:
-        table.add_column(f"{q:.0%}", justify="right")
+    for _ in QUANTILES:
+        table.add_column(justify="right", no_wrap=True)
     table.add_row("", *(Text(f"{q:.0%}", style="bold") for q in QUANTILES))
     for name, found in one.quantiles.items():
         shown = percent if name == "headroom_min" else _number

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from azsim.base.errors import InternalError, LimitError
 from azsim.base.jit import cache_folder
-from azsim.simulation.run import code_version
 from azsim.study.executors import Workers
 from azsim.study.row import Row
 from azsim.study.store import Store
@@ -56,14 +55,10 @@ class Collector:
         return [found[key] for key in keys]
 
     def _stored(self, tasks: Sequence[Task]) -> dict[tuple[str, int, str], Row]:
-        wanted: dict[str, list[int]] = {}
-        for task in tasks:
-            wanted.setdefault(task.digest, []).append(task.replicate)
-        rows = (
-            row
-            for digest, replicates in wanted.items()
-            for row in self.store.find(digest, code_version(), replicates).values()
-        )
+        wanted: dict[tuple[str, str], list[int]] = {}
+        for digest, replicate, version in (task.key for task in tasks):
+            wanted.setdefault((digest, version), []).append(replicate)
+        rows = (row for key, replicates in wanted.items() for row in self.store.find(*key, replicates).values())
         return {row.key: row for row in rows}
 
     def submit(self, task: Task) -> Future[Any]:

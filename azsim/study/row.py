@@ -12,10 +12,10 @@ from azsim.scenario import Scenario
 from azsim.simulation.judging import judged, span_block
 from azsim.simulation.metrics import COVERING_ZONE_COLUMNS, headroom, least_headroom, metrics
 from azsim.simulation.replay import settled_verdict
-from azsim.simulation.run import simulate
+from azsim.simulation.run import code_version, simulate
 from azsim.simulation.series import per_second
 
-DOWN: Final = frozenset(("collapse", "outage", "invalid"))
+DOWN: Final = frozenset(("collapse", "outage", "invalid", "down"))
 """Verdicts of a system that was still broken at a deadline, or before anything had happened to it."""
 
 
@@ -23,6 +23,7 @@ DOWN: Final = frozenset(("collapse", "outage", "invalid"))
 class Row:
     """One replicate. The first three fields say which; sums and shares are of all requests after the warm-up.
 
+    `verdict` is `down` where nobody has told a collapse from an outage; `code_version` says so, too (`/light`).
     `digest` is of the scenario as it was run: with its seed and the values drawn for what varies, without `vary`.
     Wall times are left out on purpose: the rows of two machines are equal byte for byte.
     """
@@ -69,25 +70,33 @@ class Row:
 COLUMNS: Final[Sequence[str]] = tuple(field.name for field in fields(Row))
 
 
-def replicate_row(scenario: Scenario, replicate: int, memory_limit_bytes: int | None = None) -> Row:
+def version(*, light: bool = False) -> str:
+    """The code that makes rows, and whether it looks into what is broken at a deadline."""
+    return code_version() + ("/light" if light else "")
+
+
+def replicate_row(
+    scenario: Scenario, replicate: int, memory_limit_bytes: int | None = None, *, light: bool = False
+) -> Row:
     """Run one replicate of a scenario and judge it. Where the level is broken at a deadline, a reset replay tells a
-    collapse from an outage (J4); further replays are not made.
+    collapse from an outage (J4), unless `light`; further replays are not made.
     """
     again = functools.partial(simulate, memory_limit_bytes=memory_limit_bytes)
     trace = again(scenario, replicate=replicate)
     seconds = per_second(trace.recording, COVERING_ZONE_COLUMNS)
     view = judged(trace, seconds)
-    verdict = settled_verdict(trace, view, again)
+    broken = light and view.verdict() == "collapse"
+    verdict = "collapse" if broken else settled_verdict(trace, view, again)
     window_s = scenario.hypothesis.window // SECOND_NS
     least = headroom(trace.plan, seconds, window_s, -(-scenario.warmup // SECOND_NS))
     whole = metrics(trace.plan, span_block(trace, scenario.warmup, trace.end_ns))
     return Row(
         digest=scenario.digest,
         replicate=replicate,
-        code_version=trace.code_version,
+        code_version=version(light=light),
         scenario=scenario.name,
         seed=trace.seed,
-        verdict=verdict,
+        verdict="down" if broken else verdict,
         hypothesis=view.status(verdict),
         offered=whole["offered"],
         attempts=whole["attempts"],

@@ -9,29 +9,31 @@ from dataclasses import dataclass
 
 from azsim.base.errors import InternalError
 from azsim.scenario import Scenario
-from azsim.simulation.run import code_version
-from azsim.study.row import Row, replicate_row
+from azsim.study.row import Row, replicate_row, version
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A replicate to run. `text` is the whole resolved scenario as JSON: no file is read where it runs."""
+    """A replicate to run. `text` is the whole resolved scenario as JSON: no file is read where it runs. A `light` one
+    is not replayed to tell a collapse from an outage: either is `down`.
+    """
 
     digest: str
     replicate: int
     text: str
+    light: bool = False
 
     @classmethod
-    def of(cls, scenario: Scenario, replicate: int) -> Task:
+    def of(cls, scenario: Scenario, replicate: int, *, light: bool = False) -> Task:
         """The task of one replicate; what varies must have been settled."""
         if scenario.vary:
             raise ValueError("a scenario that varies is many: settle its values first")
-        return cls(scenario.digest, replicate, text_of(scenario))
+        return cls(scenario.digest, replicate, text_of(scenario), light)
 
     @property
     def key(self) -> tuple[str, int, str]:
         """The key of the row it gives, when this version of the code runs it."""
-        return self.digest, self.replicate, code_version()
+        return self.digest, self.replicate, version(light=self.light)
 
 
 @functools.lru_cache(maxsize=64)
@@ -58,4 +60,4 @@ def run_task(task: Task, memory_limit_bytes: int | None = None) -> Row:
     scenario = scenario_of(task.text)
     if scenario.digest != task.digest:
         raise InternalError(f"a scenario changed on its way to a worker: {task.digest} became {scenario.digest}")
-    return replicate_row(scenario, task.replicate, memory_limit_bytes)
+    return replicate_row(scenario, task.replicate, memory_limit_bytes, light=task.light)
