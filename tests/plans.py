@@ -10,7 +10,7 @@ Times are nanoseconds unless a name says otherwise. `plan(...)` takes what `popu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +90,7 @@ POLICY_DEFAULTS: Fields = {  # given among the fields of a hop
     "breaker_open_ns": 0,
     "breaker_window": 1,
     "breaker_part_ns": 1,
+    "cached": 0,
 }
 METERED = (guards.RATIO, guards.CLIENT_THROTTLING)
 SERVICE_DEFAULTS: Fields = {
@@ -109,6 +110,7 @@ SERVICE_DEFAULTS: Fields = {
     "phase_ns": 0,
     "propagation_ns": 0,
     "control_zone": -1,
+    "replication_ns": -1,
 }
 INSTANCE_DEFAULTS: Fields = {
     "slots": 1,
@@ -144,6 +146,10 @@ TRAIT_DEFAULTS: Fields = {
     "warm_slowdown": 1.0,
     "warm_ns": 0,
     "warm_requests": 0,
+    "cache_entries": 0,
+    "cache_filled": 0,
+    "cache_hit_ratio": 0.0,
+    "cache_kept": 0.0,
 }
 
 
@@ -197,6 +203,7 @@ class ServiceSpec:
     calls: Sequence[CallSpec]
     operations: Mapping[str, Sequence[StepSpec]]
     default: str | None
+    writes: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -279,10 +286,11 @@ def service(
     overrides: Mapping[str, Fields] | None = None,
     operations: Mapping[str, Sequence[StepSpec]] | None = None,
     default: str | None = None,
+    writes: Collection[str] = (),
     **fields: Any,
 ) -> ServiceSpec:
     """A service with so many instances per zone; `work_ns` is constant work; `default`: the operation for callers
-    that ask for none (None: work, then calls).
+    that ask for none (None: work, then calls); `writes`: the operations that write its data.
 
     The rest are fields of SERVICE, INSTANCE and TRAIT; `overrides` gives fields of the last two by zone.
     """
@@ -293,7 +301,7 @@ def service(
     if not isinstance(own["redispatch_on"], int):
         own["redispatch_on"] = outcomes(*own["redispatch_on"])
     instance = of_instances | {key: value for key, value in fields.items() if key in of_instances}
-    return ServiceSpec(name, per_zone, own, instance, overrides or {}, calls, operations or {}, default)
+    return ServiceSpec(name, per_zone, own, instance, overrides or {}, calls, operations or {}, default, writes)
 
 
 def arrival_segments(key: int, number: int, arrivals_ns: Sequence[int]) -> list[tuple[int, float, float]]:
@@ -455,8 +463,9 @@ def make_plan(
         calls_first = len(hops)
         for made in owner.calls:
             add_hop(made.hop | {"operation": asked(made.to, made.asks)}, made.to, count, caller=number)
-        for steps in owner.operations.values():
-            operation_rows.append({"steps_first": len(step_rows), "steps_count": len(steps)})
+        for operation, steps in owner.operations.items():
+            row = {"steps_first": len(step_rows), "steps_count": len(steps), "writes": int(operation in owner.writes)}
+            operation_rows.append(row)
             for step in steps:
                 row = dict(step.fields)
                 if step.calls:

@@ -33,6 +33,7 @@ LOSS_BACK = 1536 + 2  # of its answer's
 LOSS_CANCEL = 1536 + 3
 MALFORMED = 1536 + 5
 THINK = 1536 + 6
+LOOKUP = 1536 + 7  # what a cache is asked for
 
 _MASK = (1 << 64) - 1
 _A = 0x9E3779B97F4A7C15

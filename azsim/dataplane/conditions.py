@@ -8,6 +8,7 @@ from typing import Any
 from azsim.base.jit import part
 from azsim.dataplane.arrivals import plan_arrivals, rebase
 from azsim.dataplane.balancer import list_targets
+from azsim.dataplane.caches import forget_entries
 from azsim.dataplane.caller import failed, give_up, give_up_calls, let_go
 from azsim.dataplane.codes import OUTCOMES, InstanceState, Kind, Outcome
 from azsim.dataplane.guards import forget, heard
@@ -50,6 +51,7 @@ from azsim.dataplane.state import (
     traits_of,
     zone_rows_of,
 )
+from azsim.dataplane.stores import state_changed
 from azsim.dataplane.timeouts import drop_timer, find_first_timeout
 from azsim.dataplane.waiting import clear_lines, restart
 from azsim.policy.cpu import application_cores, virtual_progress
@@ -151,6 +153,7 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
             waste(a, j, rich)
     if rich is not None:
         restart(a, i)
+        forget_entries(a, i)
     _forget_parked(a, i, rich)
     service = services_of(a)[instance.service]
     hops = hops_of(a)
@@ -172,7 +175,8 @@ def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, ca
         _empty(a, i, shared, state == _CRASHED, rich)
     instance.state = state
     instance.backlog_places = backlog
-    if rich is not None:  # noqa: SIM102 - apart, so that the compiler drops it
+    if rich is not None:
+        state_changed(a, i)
         if (before == _DEAD or before == _CRASHED) and (state == _UP or state == _PAUSED):  # noqa: SIM109 - compiled
             traits_of(a)[i].ready_ns = a.now_ns + traits_of(a)[i].boot_ns
     if shared is not None:

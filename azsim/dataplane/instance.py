@@ -10,11 +10,13 @@ from typing import Any
 
 from azsim.base.jit import hot, part
 from azsim.base.seeds import ERROR, LOSS_BACK, MALFORMED, key_hash
+from azsim.dataplane.caches import fill, spared
 from azsim.dataplane.caller import attempt_failed, give_up_calls, lose, redispatches, start_child, succeeded
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED, WORK_STEP
 from azsim.dataplane.limiter import admits, learn
 from azsim.dataplane.network import packet_lost
+from azsim.dataplane.policy_state import policies_of
 from azsim.dataplane.probes import probe_answered
 from azsim.dataplane.programs import begin_calls, first_work, step_failed, step_over, work_of
 from azsim.dataplane.queues import new_node, schedule_here
@@ -43,6 +45,7 @@ from azsim.dataplane.state import (
     traits_of,
     work_table_of,
 )
+from azsim.dataplane.stores import accepted, quorum_met
 from azsim.dataplane.waiting import codel_drops, displace, leave_line, line_up, next_in_line, note_no_wait
 from azsim.policy.distributions import sample_work, unit
 from azsim.policy.shedding import LIFO
@@ -352,27 +355,35 @@ def _take_step(a: Any, j: int, shared: Any, rich: Any) -> None:
     job = jobs_of(a)[j]
     program = programs_of(a)[j]
     operation = operations_of(a)[program.operation]
-    if job.outcome != _OK or program.step >= operation.steps_count:
-        finish(a, j, job.outcome, shared, rich)
-        return
-    k = operation.steps_first + program.step
-    program.step += 1
-    if steps_of(a)[k].kind == WORK_STEP:
-        program.cpu = job.finish_or_cpu
-        _onto_cpu(a, j, work_of(a, j, k), shared, rich)
-    else:
-        job.state = CALLING
-        _make_calls(a, j, k, rich)
+    while job.outcome == _OK and program.step < operation.steps_count:
+        k = operation.steps_first + program.step
+        program.step += 1
+        if steps_of(a)[k].kind == WORK_STEP:
+            program.cpu = job.finish_or_cpu
+            _onto_cpu(a, j, work_of(a, j, k), shared, rich)
+            return
+        without = spared(a, j, k)
+        if without < steps_of(a)[k].calls:
+            job.state = CALLING
+            _make_calls(a, j, k, without, rich)
+            return
+        job.calls_made += without
+    finish(a, j, job.outcome, shared, rich)
 
 
 @part
-def _make_calls(a: Any, j: int, k: int, rich: Any) -> None:
-    """All calls of a step, in order; a quorum's go to one zone each, the caller's own first (D44)."""
+def _make_calls(a: Any, j: int, k: int, without: int, rich: Any) -> None:
+    """The calls of a step, in order, but for those that a hit spares; a quorum's go to one zone each, the caller's own
+    first (D44, D90).
+    """
     step = steps_of(a)[k]
-    begin_calls(a, j, k)
+    begin_calls(a, j, k, step.calls - without)
     if step.zones == 0:
-        for m in range(step.calls):
-            start_child(a, j, step.hop + m, NONE, rich)
+        for h in range(step.hop, step.hop + step.calls):
+            if without > 0 and policies_of(a)[h].cached == 1:
+                jobs_of(a)[j].calls_made += 1
+            else:
+                start_child(a, j, h, NONE, rich)
         return
     z = np_int(instances_of(a)[jobs_of(a)[j].instance].zone)
     left = np_int(step.calls)
@@ -395,6 +406,7 @@ def child_ended(a: Any, shared: Any, rich: Any) -> None:
         if not step_over(a, j):
             return
         give_up_calls(a, j, 1, rich)
+        quorum_met(a, j)
         if step_failed(a, j):
             job.outcome = _ERROR
         _take_step(a, j, shared, rich)
@@ -415,6 +427,7 @@ def finish(a: Any, j: int, outcome: int, shared: Any, rich: Any) -> None:
     if rich is not None:
         if outcome == _OK and jobs_of(a)[j].call >= 0:
             traits_of(a)[i].served += 1
+            fill(a, j)
         change_rate(a, i, rich)
         if outcome == _OK:
             learn(a, j, 0)
@@ -509,6 +522,7 @@ def respond(a: Any, j: int, calls: Any, rich: Any) -> None:
         call.target = NONE
         if rich is not None:
             a.answer_degraded = programs_of(a)[j].degraded
+            accepted(a, c, instance.zone)
         free_job(a, j)
         succeeded(a, c, rich)
         return

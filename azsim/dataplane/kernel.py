@@ -34,6 +34,7 @@ _GROWING = {
     "calls": "requests and calls in progress",
     "jobs": "attempts queued, in service or answered",
     "nodes": "timers",
+    "writes": "writes on their way",
 }
 
 
@@ -149,6 +150,11 @@ class Kernel:
             "visits": 1024 if self.variant == "full" else 0,
             "branches": 1024 if self.variant == "full" else 0,
             "programs": 1024 if self.variant == "full" else 0,
+            "errands": 1024 if self.variant == "full" else 0,
+            "writes": 64 if self.variant == "full" else 0,
+            "caches": i if self.variant == "full" else 0,
+            "stores": s,
+            "replicas": s * len(plan.zones),
             "hop_attempts": h,
             "hop_outcomes": h * OUTCOMES,
         }
@@ -175,6 +181,7 @@ class Kernel:
             for field in layout.TRAIT.names or ():
                 self._pools["traits"][field] = plan.traits[field]
             self._pools["traits"]["limit_now"] = plan.traits["limit_start"]
+            self._pools["caches"][:] = plan.traits["cache_filled"]
         self._start_tables()
         self._room(64)
         for name in POOLS:
@@ -183,9 +190,10 @@ class Kernel:
         a["key"], a["epoch"], a["zones"] = plan.key, plan.epoch, len(plan.zones)
         for name in ("arrival_ns", "timeout_ns", "queue_ns", "completion_ns"):
             a[name] = INFINITE
-        for name in ("free_call", "free_job", "free_node", "slot_kind", "ended_job"):
+        for name in ("free_call", "free_job", "free_node", "free_write", "slot_kind", "ended_job"):
             a[name] = NONE
-        a["calls_left"], a["jobs_left"], a["nodes_left"] = (len(self._pools[n]) for n in ("calls", "jobs", "nodes"))
+        for name in _GROWING:
+            a[f"{name}_left"] = len(self._pools[name])
         a["shift"] = _ns_shift(plan)
         self._make_room(extra=i + int(plan.populations["users"].sum()))
         self._control(loop.BEGIN)
@@ -203,6 +211,12 @@ class Kernel:
                 self._pools["tokens"][first : first + self._owners(hop)] = hop["budget_capacity"]
         services, shelves, instances = (self._pools[n] for n in ("services", "shelves", "instances"))
         services["targets_first"] = services["instances_first"]
+        stores, replicas = self._pools["stores"], self._pools["replicas"]
+        stores["head"] = stores["tail"] = NONE
+        replicas[:] = INFINITE
+        replicas[instances["service"].astype(np.int64) * len(plan.zones) + instances["zone"]] = 0
+        for place in np.flatnonzero(replicas == 0).tolist():
+            stores["alive"][place // len(plan.zones)] |= np.uint64(1 << place % len(plan.zones)).astype(np.int64)
         places = instances["service"].astype(np.int64) * len(plan.zones) + instances["zone"]
         shelves["present"] = np.bincount(places, minlength=len(shelves))
         for table in (services, shelves):
@@ -274,6 +288,7 @@ class Kernel:
         spares = {"calls": loop.SPARE_CALLS, "jobs": loop.SPARE_JOBS, "nodes": loop.SPARE_NODES}
         if self.variant == "full":
             spares = {"calls": loop.FULL_SPARE_CALLS, "jobs": loop.FULL_SPARE_JOBS, "nodes": loop.FULL_SPARE_NODES}
+            spares["writes"] = loop.SPARE_WRITES
         spares["nodes"] += extra + int(a["queued"])
         for name, spare in spares.items():
             left = int(a[f"{name}_left"])
@@ -291,9 +306,8 @@ class Kernel:
         """The pools that hold as many items as another one."""
         if name == "nodes":
             return ("near", "far")
-        if self.variant != "full":
-            return ()
-        return ("branches", "extras") if name == "calls" else ("programs", "visits")
+        beside = {"calls": ("branches", "extras"), "jobs": ("programs", "visits", "errands")}
+        return beside.get(name, ()) if self.variant == "full" else ()
 
     # --- DataPlane -------------------------------------------------------------------------------------------------
 
@@ -349,6 +363,10 @@ class Kernel:
     def ended(self) -> tuple[int, int]:
         """See `DataPlane.ended`."""
         return int(self._record["successes"][0]), int(self._record["failures"][0])
+
+    def lost_writes(self) -> int:
+        """See `DataPlane.lost_writes`."""
+        return int(self._record["lost_writes"][0])
 
     def set_view(self, instance: int, healthy: bool) -> None:
         """See `DataPlane.set_view`."""

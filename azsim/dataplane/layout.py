@@ -102,6 +102,7 @@ POLICY = np.dtype(
         ("breaker_rings", "i8"),  # where the count windows of the hop's breakers begin
         ("breaker_meters", "i8"),  # meters of its time windows
         ("breaker_part_ns", "i8"),
+        ("cached", "i4"),  # 1: a hit in the calling instance's cache spares it (I6); calls of operations only
     ],
     align=True,
 )
@@ -129,6 +130,7 @@ SERVICE = np.dtype(
         ("probe_timeout_ns", "i8"),
         ("phase_ns", "i8"),  # of the first probe; -1: keyed per target in [0, interval)
         ("propagation_ns", "i8"),  # from a notice to the view: read by the control plane only
+        ("replication_ns", "i8"),  # from an acknowledged write to its being in all zones (R11); -1: it keeps no data
         ("control_zone", "i4"),  # where its controllers live, -1: outside all zones; read by the control plane only
     ],
     align=True,
@@ -179,13 +181,24 @@ TRAIT = np.dtype(
         ("warm_slowdown", "f8"),  # how many times longer work takes when cold; at most 1: no warm-up
         ("warm_ns", "i8"),  # until it is warm; 0: by requests
         ("warm_requests", "i8"),
+        ("cache_entries", "i8"),  # 0: no cache (I6)
+        ("cache_filled", "i8"),  # of them at the start
+        ("cache_hit_ratio", "f8"),  # of a full cache
+        ("cache_kept", "f8"),  # share of its entries that outlives a death or crash
     ],
     align=True,
 )
 
 
 # An operation is steps[steps_first : steps_first + steps_count], one after the other.
-OPERATION = np.dtype([("steps_first", "i4"), ("steps_count", "i4")], align=True)
+OPERATION = np.dtype(
+    [
+        ("steps_first", "i4"),
+        ("steps_count", "i4"),
+        ("writes", "i4"),  # 1: an ok answer acknowledges a write of the service's data (R11)
+    ],
+    align=True,
+)
 
 CALLS_MAX = 63  # of one operation: their numbers stand in the low six bits of a key (D1)
 
@@ -312,7 +325,11 @@ REFUSED = 4  # answers `refused`, probes included
 DROPPED = 5  # jobs dropped at dequeue (drop_expired)
 USEFUL = 6  # CPU time, 2^-10 ns (D21)
 WASTED = 7  # CPU time, 2^-10 ns
-SERVICE_COLUMNS = 8
+HITS = 8  # lookups in caches (I6)
+MISSES = 9
+WRITES = 10  # acknowledged ones (R11)
+LOST = 11  # of those
+SERVICE_COLUMNS = 12
 
 # Columns of Recording.zones. The first two cover the row, the others are read at its end.
 CPU = 0  # application, 2^-10 ns of core time

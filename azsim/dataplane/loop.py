@@ -73,6 +73,7 @@ _ARRIVALS, _TIMEOUTS, _QUEUE, _COMPLETIONS, _SLOT = range(5)
 SPARE_CALLS, SPARE_JOBS, SPARE_NODES = 4, 4, 16
 # And in the full kernel, where one event may make all calls of a step.
 FULL_SPARE_CALLS, FULL_SPARE_JOBS, FULL_SPARE_NODES = 4 + CALLS_MAX, 4 + CALLS_MAX, 16 + 4 * CALLS_MAX
+SPARE_WRITES = 4
 
 
 @hot
@@ -187,6 +188,7 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any, rich: Any) -> int:
             a.calls_left < FULL_SPARE_CALLS
             or a.jobs_left < FULL_SPARE_JOBS
             or a.nodes_left < FULL_SPARE_NODES + a.queued
+            or a.writes_left < SPARE_WRITES
         ):
             return _GROW
         t_ns = min(min(a.arrival_ns, a.timeout_ns), a.queue_ns)

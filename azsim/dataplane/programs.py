@@ -26,6 +26,7 @@ from azsim.dataplane.state import (
     steps_of,
     work_table_of,
 )
+from azsim.dataplane.store_state import errands_of
 from azsim.policy.distributions import sample_work
 from azsim.policy.faults import slowed
 
@@ -64,6 +65,7 @@ def begin_program(a: Any, j: int, operation: int, deadline_ns: int) -> None:
     program.first = NONE
     program.pending = 0
     program.degraded = 0
+    errands_of(a)[j].found = 0
 
 
 @part
@@ -106,11 +108,12 @@ def work_of(a: Any, j: int, k: int) -> int:
 
 
 @part
-def begin_calls(a: Any, j: int, k: int) -> None:
-    """Step k makes its calls now: count what it waits for (D44)."""
+def begin_calls(a: Any, j: int, k: int, made: int) -> None:
+    """Step k makes so many of its calls now: count what it waits for (D44)."""
     program = programs_of(a)[j]
     step = steps_of(a)[k]
-    program.pending = step.calls
+    program.pending = made
+    errands_of(a)[j].holders = 0
     program.short = step.need
     program.spare = step.calls - step.need
 

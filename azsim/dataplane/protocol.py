@@ -57,6 +57,10 @@ class DataPlane(Protocol):
         """Requests that have succeeded and that have failed so far, all populations together (J6 reads it)."""
         ...
 
+    def lost_writes(self) -> int:
+        """Acknowledged writes that no replica holds any more, of all stores, so far (R11; J6 reads it)."""
+        ...
+
     def set_view(self, instance: int, healthy: bool) -> None:
         """What the balancer of the instance's service holds of it (B4). At first every target is healthy."""
         ...

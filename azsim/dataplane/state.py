@@ -15,6 +15,7 @@ import numpy as np
 from azsim.base.jit import memory, part
 from azsim.dataplane import layout
 from azsim.dataplane.policy_state import POLICY_POOLS
+from azsim.dataplane.store_state import STORE_POOLS, STORE_SCALARS
 
 NONE = -1
 BATCH = 256  # arrivals reckoned at once: independent of each other, they overlap in the processor
@@ -290,6 +291,7 @@ POOLS: dict[str, tuple[Any, str]] = POLICY_POOLS | {
     "hop_attempts": (np.dtype("i8"), "Recording.hop_attempts"),
     "hop_outcomes": (np.dtype("i8"), "Recording.hop_outcomes, flat"),
 }
+POOLS |= STORE_POOLS
 
 _SCALARS = [
     "now_ns",
@@ -299,8 +301,7 @@ _SCALARS = [
     "zones",
     "retries_off",
     "row",
-    # next of each source
-    "arrival_ns",
+    "arrival_ns",  # next of each source
     "arrival_population",
     "timeout_ns",
     "timeout_hop",
@@ -336,9 +337,9 @@ _SCALARS = [
     "answer_degraded",  # whether the answer that is being accepted is
     "notice_count",
     "queued",  # jobs in all queues, kept by the full kernel only: a queue may answer all that it holds at one event
-    # requests that have ended so far
-    "successes",
+    "successes",  # requests that have ended so far
     "failures",
+    *STORE_SCALARS,
 ]
 
 STATE = np.dtype(

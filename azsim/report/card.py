@@ -136,6 +136,8 @@ def hypothesis(scenario: Scenario) -> str:
 
 def _outcome(facts: Mapping[str, Any]) -> Text:
     told = Text.assemble((words.verdict_line(facts), VERDICT_STYLES[facts["verdict"]]))
+    if facts["data_loss"]:
+        told.append(f"\n{words.count(facts['data_loss'])} acknowledged writes lost")
     return told.append(f"\nhypothesis {facts['hypothesis']}")
 
 

@@ -13,7 +13,7 @@ from azsim.scenario.contents import Contents
 from azsim.scenario.figures import Detection, Figures, HopFigures, Load, ServiceFigures
 from azsim.scenario.findings import findings
 from azsim.scenario.operation import Call, Quorum, copies
-from azsim.scenario.programs import OWN, Mix, calls, mean_work_ns, mixes, weighed_calls, work_ns
+from azsim.scenario.programs import OWN, Mix, calls, mean_work_ns, mixes, times_made, weighed_calls, work_ns
 from azsim.scenario.retry import Backoff, Budget, ClientThrottling, Grpc, Ratio, Retry, TokenBucket
 from azsim.scenario.service import Balancer, Instance, Service
 from azsim.scenario.traffic import Population
@@ -30,6 +30,9 @@ def arithmetic(contents: Contents) -> Figures:
     loads = _loads(contents, order, at_ns, None, mix)
     without = {zone: _loads(contents, order, at_ns, zone, mix) for zone in contents.zones}
     cold = {zone: _loads(contents, order, at_ns, None, mix, cold=zone) for zone in contents.zones}
+    uncached: Mapping[str, Load] = {}
+    if any(service.has_cache for service in contents.services.values()):
+        uncached = _loads(contents, order, at_ns, None, mixes_at(contents, at_ns, uncached=True), uncached=True)
     products = _attempts_products(contents, order, at_ns, mix)
     slot_s: dict[str, float] = {}
     waits: dict[str, tuple[float, float]] = {}
@@ -40,6 +43,7 @@ def arithmetic(contents: Contents) -> Figures:
         name: ServiceFigures(
             load=loads[name],
             without={zone: without[zone][name] for zone in contents.zones},
+            uncached=uncached.get(name),
             queue_wait_s=waits[name][0],
             work_s=_work_by_zone_s(contents, service, mix[name]),
             slot_s_max=slot_s[name],
@@ -47,6 +51,7 @@ def arithmetic(contents: Contents) -> Figures:
             attempts_product=products[name],
             cold={zone: cold[zone][name].busiest for zone in contents.zones if _warms_up(service, zone)},
             detection=_detection(service.balancer),
+            writes_at_risk=_writes_at_risk(contents, name, at_ns, loads, mix),
         )
         for name, service in contents.services.items()
     }
@@ -54,10 +59,10 @@ def arithmetic(contents: Contents) -> Figures:
     return replace(figures, findings=tuple(findings(contents, figures)))
 
 
-def mixes_at(contents: Contents, at_ns: int) -> dict[str, Mix]:
-    """What is asked of each service at an instant."""
+def mixes_at(contents: Contents, at_ns: int, *, uncached: bool = False) -> dict[str, Mix]:
+    """What is asked of each service at an instant, with full caches or with empty ones."""
     rates = {name: rate_at(population, at_ns) for name, population in contents.traffic.items()}
-    return mixes(contents, callers_first(contents), rates)
+    return mixes(contents, callers_first(contents), rates, uncached=uncached)
 
 
 def rate_at(population: Population, t_ns: int) -> float:
@@ -79,7 +84,10 @@ def _peak_ns(contents: Contents, order: list[str]) -> int:
     for name in reversed(order):
         service = contents.services[name]
         for operation in (None, *service.operations):
-            below_ns = sum(total_ns[call.to, call.operation] * copies(call) for call in calls(service, operation))
+            below_ns = sum(
+                total_ns[call.to, call.operation] * times_made(contents, service, call)
+                for call in calls(service, operation)
+            )
             total_ns[name, operation] = work_ns(service, service, operation) + below_ns
     populations = contents.traffic.values()
     if len(contents.traffic) == 1:
@@ -146,6 +154,8 @@ def _loads(
     gone: str | None,
     mix: Mapping[str, Mix],
     cold: str | None = None,
+    *,
+    uncached: bool = False,
 ) -> dict[str, Load]:
     """The load of every service with a zone gone, or none, or one just back; clients who live in a zone that is gone
     are gone with it (F1).
@@ -175,7 +185,7 @@ def _loads(
             full_per_s=sum(_capacity(service, zone, mix[name], cold, full=True) for zone in serving),
             let_in_per_s=sum(_let_in(service, zone) for zone in serving),
         )
-        for call, times in weighed_calls(service, mix[name]):
+        for call, times in weighed_calls(contents, service, mix[name], uncached=uncached):
             if isinstance(call, Quorum):
                 for zone in zones:
                     for called in quorum_zones(contents, call, zone):
@@ -192,6 +202,28 @@ def _loads(
                 else:
                     anywhere[call.to] += rates[zone] * times
     return found
+
+
+def _writes_at_risk(
+    contents: Contents, name: str, at_ns: int, loads: Mapping[str, Load], mix: Mapping[str, Mix]
+) -> float:
+    """Acknowledged writes that one zone alone holds at an instant, where it has most of them (R11)."""
+    service = contents.services[name]
+    if service.replication is None:
+        return 0.0
+    writes = service.replication.writes
+    rate = 0.0
+    for population in contents.traffic.values():
+        asked = population.operations or OWN
+        share = sum(part for operation, part in asked.items() if not writes or operation in writes)
+        rate += rate_at(population, at_ns) * share if population.to == name else 0.0
+    for caller, other in contents.services.items():
+        for call, times in weighed_calls(contents, other, mix[caller]):
+            held_once = not isinstance(call, Quorum) or call.need == 1
+            if call.to == name and held_once and (not writes or call.operation in writes):
+                rate += loads[caller].rate_per_s * times / copies(call)
+    largest = max(_split(service, list(contents.zones), mix[name], None).values(), default=0.0)
+    return rate * largest * service.replication.lag / SECOND_NS
 
 
 def quorum_zones(contents: Contents, call: Quorum, zone: str) -> list[str]:
@@ -225,7 +257,7 @@ def _attempts_products(contents: Contents, order: list[str], at_ns: int, mix: Ma
     for name in order:
         retry = contents.services[name].balancer.retry
         worst[name] *= 1 if retry is None else retry.attempts
-        for call, times in weighed_calls(contents.services[name], mix[name]):
+        for call, times in weighed_calls(contents, contents.services[name], mix[name]):
             first[call.to] += first[name] * times
             worst[call.to] += worst[name] * times * _attempts(call)
     return {name: worst[name] / first[name] if first[name] else 1.0 for name in contents.services}

@@ -89,6 +89,4 @@ class Contents(Model):
     )
     observability: Observability = key("How metrics get to those who watch them.", default={}, example={"delay": "30s"})
     operators: Unbuilt = unbuilt("People who watch and act.", "faults at the times they would act")
-    quorum: Unbuilt = unbuilt("Replicated stores.", "calls to a service in every zone")
-    cache: Unbuilt = unbuilt("Caches that can be cold.", "a traffic_spike on the service behind it")
     hazards: Unbuilt = unbuilt("Flaws on the wires of controllers.", "balancer: {health: {propagation: 30s}}")

@@ -38,6 +38,7 @@ PRIORITY_MAX: Final = 3
 RATE_LIMIT_MAX: Final = 1_000_000
 QUEUE_MAX: Final = 1_000_000_000
 COUNT_MAX: Final = 1_000_000
+CACHE_ENTRIES_MAX: Final = 1_000_000_000
 SEED_MAX: Final = 2**63 - 1
 
 
@@ -330,7 +331,9 @@ _AT_LEAST_SHARE: Final = _bound("share", ">=", ">")
 _AT_MOST_DURATION: Final = _bound("duration", "<=", "<")
 _OVER_SHARE: Final = _bound("share", ">", ">=")
 _UNDER_COUNT: Final = _bound("count", "<", "<=")
+_OVER_COUNT: Final = _bound("count", ">", ">=")
 AtLeastShare = Annotated[Comparison, _AT_LEAST_SHARE[0], _AT_LEAST_SHARE[1], _AT_LEAST_SHARE[2]]
 AtMostDuration = Annotated[Comparison, _AT_MOST_DURATION[0], _AT_MOST_DURATION[1], _AT_MOST_DURATION[2]]
 OverShare = Annotated[Comparison, _OVER_SHARE[0], _OVER_SHARE[1], _OVER_SHARE[2]]
 UnderCount = Annotated[Comparison, _UNDER_COUNT[0], _UNDER_COUNT[1], _UNDER_COUNT[2]]
+OverCount = Annotated[Comparison, _OVER_COUNT[0], _OVER_COUNT[1], _OVER_COUNT[2]]

@@ -41,16 +41,19 @@ class Detection:
 class ServiceFigures:
     """One service.
 
-    `without` holds the load with each zone gone. `queue_wait_s` is how long a full queue of pure work takes to
+    `without` holds the load with each zone gone, `uncached` that with all caches empty (None where there is no cache).
+    `queue_wait_s` is how long a full queue of pure work takes to
     drain (infinite where it is unbounded), `slot_s_max` the longest a request may hold a slot: its work and all
     attempts and back-offs of its calls; `wait_s_max` the wait for a slot when every request before takes that
     long (A3). `attempts_product` is the most attempts that one request of a client can become here (A4). `work_s` is
     the mean work of a request in each zone, whatever operation it asks for. `cold` is how busy the busiest zone is when
-    a zone's instances are all back and not warm yet, for zones where they warm up (I5).
+    a zone's instances are all back and not warm yet, for zones where they warm up (I5). `writes_at_risk` is how many
+    acknowledged writes one zone alone holds at an instant (R11).
     """
 
     load: Load
     without: Mapping[str, Load]
+    uncached: Load | None
     queue_wait_s: float
     work_s: Mapping[str, float]
     slot_s_max: float
@@ -58,6 +61,7 @@ class ServiceFigures:
     attempts_product: float
     cold: Mapping[str, float]
     detection: Detection | None
+    writes_at_risk: float
 
 
 @dataclass(frozen=True, slots=True)

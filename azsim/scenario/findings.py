@@ -17,6 +17,12 @@ def findings(contents: Contents, figures: Figures) -> Iterator[str]:
     for name, service in figures.services.items():
         yield from _capacity(contents, name, service)
     for name, service in figures.services.items():
+        if service.writes_at_risk > 0:
+            yield (
+                f"Writes to {name} are acknowledged by one zone alone: if it is lost, so are up to"
+                f" {math.ceil(service.writes_at_risk)} of them."
+            )
+    for name, service in figures.services.items():
         yield from _detection(contents, name, service)
     for hop in figures.hops:
         yield from _waits(contents, hop, figures.services[hop.to])
@@ -59,6 +65,11 @@ def _capacity(contents: Contents, name: str, service: ServiceFigures) -> Iterato
                 f"With zone {zone} gone {name} is at {percent(left.busiest)}{where}: {left.rate_per_s:.6g}/s for a"
                 f" capacity of {left.capacity_per_s:.6g}/s."
             )
+    if service.uncached is not None and service.uncached.utilisation >= 1:
+        yield (
+            f"While the caches in front of it are empty {name} is at {percent(service.uncached.utilisation)}:"
+            f" {service.uncached.rate_per_s:.6g}/s for a capacity of {service.uncached.capacity_per_s:.6g}/s."
+        )
     yield from _at_the_door(name, service)
     yield from _when_full(name, service)
     yield from _cold(contents, name, service)

@@ -10,16 +10,16 @@ from azsim.base.units import SECOND_NS, Comparison
 from azsim.scenario.fields import (
     AtLeastShare,
     AtMostDuration,
+    CountOrZero,
     Duration,
     Model,
     OrNone,
+    OverCount,
     OverShare,
     PositiveDuration,
-    Unbuilt,
     UnderCount,
     key,
     refuse,
-    unbuilt,
 )
 
 
@@ -67,7 +67,11 @@ class Hypothesis(Levels):
     after: OrNone[Levels] = key(
         "Bounds over the whole time after the faults (J1).", default="none", example={"success": ">= 99.9%"}
     )
-    data_loss: Unbuilt = unbuilt("Acknowledged writes that may be lost.", "success: >= 99.9%")
+    data_loss: OrNone[CountOrZero] = key(
+        "How many acknowledged writes may be lost, over all services with `replication` (R11).",
+        default="none",
+        example=0,
+    )
 
     @model_validator(mode="after")
     def _is_judgeable(self) -> Hypothesis:
@@ -85,18 +89,28 @@ class Abort(Model):
     instances: UnderCount | None = key(
         "Instances that are up, over all services, in rotation or not.", default=None, example="< 3"
     )
-    data_loss: Unbuilt = unbuilt("Acknowledged writes lost.", 'error_rate: "> 20%"')
+    data_loss: OverCount | None = key(
+        "Acknowledged writes that are lost, over all services with `replication` (R11).", default=None, example="> 0"
+    )
     for_: Duration = key("How long the condition holds before it counts.", alias="for", default="0s", example="60s")
 
     @model_validator(mode="after")
     def _one_condition(self) -> Abort:
-        if (self.error_rate is None) == (self.instances is None):
-            refuse("an abort has exactly one condition: error_rate or instances", '[{error_rate: "> 20%", for: 60s}]')
+        if sum(bound is not None for bound in self._bounds.values()) != 1:
+            rule = f"an abort has exactly one condition: {', '.join(self._bounds)}"
+            refuse(rule, '[{error_rate: "> 20%", for: 60s}]')
         return self
+
+    @property
+    def _bounds(self) -> dict[str, Comparison | None]:
+        return {"error_rate": self.error_rate, "instances": self.instances, "data_loss": self.data_loss}
+
+    @property
+    def measure(self) -> str:
+        """What it watches, as its key says."""
+        return next(name for name, bound in self._bounds.items() if bound is not None)
 
     @property
     def condition(self) -> Comparison:
         """The bound that aborts when it holds."""
-        condition = self.instances if self.error_rate is None else self.error_rate
-        assert condition is not None, "validated: one of the two is set"
-        return condition
+        return next(bound for bound in self._bounds.values() if bound is not None)

@@ -47,6 +47,9 @@ class Call(Model):
         "How long the call may take, retries and all.", default="none", example="1s"
     )
     retry: OrNone[Retry] = key("How failed attempts are tried again.", default="none", example={"attempts": 2})
+    cached: Flag = key(
+        "Whether a hit in the caller's cache, if it has one, spares the call (I6).", default=True, example=False
+    )
     optional: Flag = key(
         "Whether the caller does without its answer: its failure degrades the request instead of failing it (R8).",
         default=False,

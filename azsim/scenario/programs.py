@@ -12,10 +12,13 @@ Mix = Mapping[str | None, float]  # share of each operation; None: the service's
 OWN: Mix = {None: 1.0}
 
 
-def mixes(contents: Contents, order: list[str], rates: Mapping[str, float]) -> dict[str, Mix]:
+def mixes(
+    contents: Contents, order: list[str], rates: Mapping[str, float], *, uncached: bool = False
+) -> dict[str, Mix]:
     """What is asked of each service, by shares of its first attempts, with `rates` of each population.
 
-    order: callers before those they call. A service that nobody asks gets its own work and calls.
+    order: callers before those they call. A service that nobody asks gets its own work and calls. `uncached`: with all
+    caches empty, instead of full.
     """
     asked: dict[str, dict[str | None, float]] = {name: {} for name in contents.services}
 
@@ -28,7 +31,11 @@ def mixes(contents: Contents, order: list[str], rates: Mapping[str, float]) -> d
     for name in order:
         for operation, rate in asked[name].items():
             for call in calls(contents.services[name], operation):
-                ask(call.to, call.operation, rate * copies(call))
+                ask(
+                    call.to,
+                    call.operation,
+                    rate * times_made(contents, contents.services[name], call, uncached=uncached),
+                )
     found: dict[str, Mix] = {}
     for name, by_operation in asked.items():
         total = sum(by_operation.values())
@@ -41,11 +48,28 @@ def calls(service: Service, operation: str | None) -> Iterator[Call]:
     return (call for step in service.steps(operation) for call in step.calls)
 
 
-def weighed_calls(service: Service, mix: Mix) -> Iterator[tuple[Call, float]]:
-    """Every call that is made under a mix, and how often for one request; each of a quorum's counts."""
+def times_made(contents: Contents, service: Service, call: Call, *, uncached: bool = False) -> float:
+    """How often a call is made for one request that comes to it; each of a quorum's counts.
+
+    Full caches spare their part of it (I6), empty ones (`uncached`) none.
+    """
+    if uncached or not call.cached or not service.has_cache:
+        return float(copies(call))
+    missing = instances = 0.0
+    for zone in contents.zones:
+        cache = service.instance(zone).cache
+        missing += service.instances(zone) * (1.0 - (cache.hit_ratio if cache is not None else 0.0))
+        instances += service.instances(zone)
+    return copies(call) * missing / instances
+
+
+def weighed_calls(
+    contents: Contents, service: Service, mix: Mix, *, uncached: bool = False
+) -> Iterator[tuple[Call, float]]:
+    """Every call that is made under a mix, and how often for one request."""
     for operation, share in mix.items():
         for call in calls(service, operation):
-            yield call, share * copies(call)
+            yield call, share * times_made(contents, service, call, uncached=uncached)
 
 
 def step_work_ns(step: Step, instance: Instance) -> float:

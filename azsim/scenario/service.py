@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Strict, Tag
 
+from azsim.scenario.data import Cache, Replication
 from azsim.scenario.fields import (
     BALANCER_ATTEMPTS_MAX,
     QUEUE_MAX,
@@ -83,6 +84,11 @@ class Instance(Model):
         "After a loss or a crash: how work is slow at first (I5).",
         default="none",
         example={"for": "60s", "slowdown": 3},
+    )
+    cache: OrNone[Cache] = key(
+        "A cache in front of the services it calls: a hit spares the calls that are `cached` (I6).",
+        default="none",
+        example={"hit_ratio": "90%", "entries": 50000},
     )
     overload: OverloadOrNone = key(
         "How work slows when much is in service (I4).",
@@ -239,6 +245,9 @@ class Service(Instance):
         default="none",
         example={"zones": ["a", "b"], "promotion": "30s"},
     )
+    replication: OrNone[Replication] = key(
+        "Whether it keeps data in its zones, which can be lost with them (R11).", default="none", example={"lag": "1s"}
+    )
     overload_retry_after: OrNone[Duration] = key(
         "The wait that `overload` answers ask for: a retry after one waits just that, in place of its back-off (R6).",
         default="none",
@@ -265,6 +274,11 @@ class Service(Instance):
         if self.scaling is None:
             return self.instances(zone)
         return self.scaling.max + max(1, self.scaling.max // 10)
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether its instances have a cache, in some zone at least."""
+        return any(instance.cache is not None for instance in (self, *self.overrides.values()))
 
     @property
     def every_call(self) -> list[PlacedCall]:

@@ -35,7 +35,7 @@ SLOTS_IN_TOTAL_MAX: Final = 10_000_000
 
 def problems_across(contents: Contents) -> list[Problem]:
     """Every rule between keys that the scenario breaks."""
-    checks = (_zones, _pairs, _times, _traffic, _services, _calls, _faults, _stresses, _abort)
+    checks = (_zones, _pairs, _times, _traffic, _services, _calls, _faults, _stresses, _data_loss, _abort)
     return [problem for check in checks for problem in check(contents)]
 
 
@@ -176,6 +176,7 @@ def _services(contents: Contents) -> Iterator[Problem]:
         yield from _balancer(service.balancer, (*path, "balancer"))
         yield from _standby(contents, service, path)
         yield from scaling_problems(contents, service, (*path, "scaling"))
+        yield from _data(service, path)
         control_zone = service.balancer.control_zone
         if control_zone is not None and control_zone not in contents.zones:
             yield unknown((*path, "balancer", "control_zone"), "zone", control_zone, contents.zones)
@@ -206,6 +207,23 @@ def _standby(contents: Contents, service: Service, path: Path) -> Iterator[Probl
     if service.balancer.health is None:
         rule = "needs health checks, or nobody notices that the zone is lost: set balancer.health"
         yield Problem((*path, "standby"), rule, "none")
+
+
+def _data(service: Service, path: Path) -> Iterator[Problem]:
+    """A cache has something to spare, and writes are operations."""
+    if not any(placed.call.cached for placed in service.every_call):
+        for holder, below in ((service, path), *((o, (*path, "overrides", z)) for z, o in service.overrides.items())):
+            if holder.cache is not None:
+                yield Problem((*below, "cache"), "a cache spares calls, and this service has none that it may", "none")
+                break
+    for position, operation in enumerate(service.replication.writes if service.replication is not None else ()):
+        if operation not in service.operations:
+            where = (*path, "replication", "writes", position)
+            if service.operations:
+                yield unknown(where, f"operation of {path[-1]}", operation, service.operations)
+            else:
+                yield Problem((*path, "replication", "writes"), "the service has no operations to name", "none")
+                break
 
 
 def _instance(instance: Instance, path: Path) -> Iterator[Problem]:
@@ -465,6 +483,17 @@ def _meet(stress: object, other: object) -> bool:
         return False
     zones_meet = stress.zone is None or other.zone is None or stress.zone == other.zone
     return stress.service == other.service and zones_meet and stress.competition != other.competition
+
+
+def _data_loss(contents: Contents) -> Iterator[Problem]:
+    if any(service.replication is not None for service in contents.services.values()):
+        return
+    rule = "no service has `replication`: there are no data to lose"
+    if contents.hypothesis.data_loss is not None:
+        yield Problem(("hypothesis", "data_loss"), rule, "none")
+    for position, abort in enumerate(contents.abort):
+        if abort.data_loss is not None:
+            yield Problem(("abort", position), rule, '[{error_rate: "> 20%"}]')
 
 
 def _abort(contents: Contents) -> Iterator[Problem]:

@@ -37,7 +37,8 @@ class Abort:
                     holds = new_ended > 0 and abort.condition.holds(new_failed / new_ended)
                     started_ns = now_ns - SECOND_NS
                 else:
-                    holds = abort.condition.holds(self._faults.up)
+                    number = self._faults.up if abort.measure == "instances" else self._plane.lost_writes()
+                    holds = abort.condition.holds(number)
                     started_ns = now_ns
                 held_since_ns = since_ns[i]
                 since_ns[i] = (started_ns if held_since_ns is None else held_since_ns) if holds else None

@@ -90,7 +90,8 @@ class AbortCondition:
     """All faults end once `condition` has held for `for_ns` without a break (J6).
 
     `measure` is `error_rate` (share of the requests that ended in the past second which failed; a second in which none
-    ended breaks the condition) or `instances` (instances in state UP now). Both are looked at on every whole second.
+    ended breaks the condition), `instances` (instances in state UP now) or `data_loss` (acknowledged writes lost so
+    far). They are looked at on every whole second.
     """
 
     measure: str

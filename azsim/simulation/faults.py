@@ -30,6 +30,7 @@ class Faults:
         self._env = env
         self._levers = levers or Levers(plane)
         self._exists = exists
+        self._plane = plane
         self._faults = faults
         self._active: list[int] = []  # numbers of faults, ascending: products and sums have one order
         self._acting: dict[int, tuple[Effect, ...]] = {}  # what each fault does now
@@ -107,7 +108,11 @@ class Faults:
         spared = self._spared.get(number, set())
         effects = tuple(one for one in effects if not (one.lever in OF_INSTANCES and one.target in spared))
         before, self._acting[number] = self._acting.get(number, ()), effects
+        lost_before = self._plane.lost_writes()
         self._levers.change(number, before, effects)
+        lost = self._plane.lost_writes() - lost_before
+        if lost:
+            self._env.log("data-loss", f"{lost} acknowledged {'write' if lost == 1 else 'writes'} lost")
 
     def gone(self, instance: int) -> None:
         """An instance exists no longer: what struck its machine does not strike the next one (D71)."""

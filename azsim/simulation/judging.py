@@ -11,7 +11,7 @@ import numpy as np
 
 from azsim.base.units import SECOND_NS, Comparison
 from azsim.dataplane.codes import INFINITE, OUTCOMES
-from azsim.dataplane.layout import OFFERED, STARTED_FAILED, STARTED_SUCCEEDED
+from azsim.dataplane.layout import LOST, OFFERED, STARTED_FAILED, STARTED_SUCCEEDED
 from azsim.simulation.metrics import number
 from azsim.simulation.segments import detected_ns, is_loss, phases, watched
 from azsim.simulation.series import (
@@ -120,6 +120,13 @@ def span_block(trace: Trace, start_ns: int, end_ns: int) -> Block:
     return block(trace.recording, snapped(trace.recording, start_ns), snapped(trace.recording, end_ns))
 
 
+def lost_writes(trace: Trace) -> int | None:
+    """Acknowledged writes that a run lost, over all of it (R11); None where no service has replicated data."""
+    if not (trace.plan.services["replication_ns"] >= 0).any():
+        return None
+    return int(trace.recording.services[..., LOST].sum())
+
+
 def _permille(bound: str) -> int:
     return PERMILLES[bound.removeprefix("latency_")]
 
@@ -169,6 +176,8 @@ def _other_rules(trace: Trace, detections: tuple[int | None, ...]) -> Iterator[t
                 kept, until_ns = _detected_in_time(fault, detected, hypothesis.detect_within, trace.end_ns)
                 where = {"first_s": fault.start_ns / SECOND_NS, "last_s": until_ns / SECOND_NS}
                 yield "detect_within", kept, {**where, "fault": fault.id}
+    if hypothesis.data_loss is not None:
+        yield _data_loss(trace, hypothesis.data_loss)
     spans = phases(trace.faults, trace.scenario.warmup, trace.end_ns)
     for phase, levels in (("during", hypothesis.during), ("after", hypothesis.after)):
         if levels is None:
@@ -184,6 +193,16 @@ def _other_rules(trace: Trace, detections: tuple[int | None, ...]) -> Iterator[t
             state = State(int(states[0]))
             kept = None if state is State.UNJUDGED else state is State.HELD
             yield f"{phase}.{name}", kept, {**where, "bound": str(levels.bounds[name])}
+
+
+def _data_loss(trace: Trace, most: int) -> tuple[str, bool, dict[str, Any]]:
+    """Whether no more acknowledged writes were lost than may be, and between which seconds they were."""
+    rows = trace.recording.services[..., LOST].sum(axis=1)
+    lost = np.flatnonzero(rows)
+    if int(rows.sum()) <= most:
+        return "data_loss", True, {}
+    first_s, last_s = (float(trace.recording.start_ns[row]) / SECOND_NS for row in (lost[0], lost[-1]))
+    return "data_loss", False, {"first_s": first_s, "last_s": last_s, "bound": f"<= {most}", "worst": int(rows.sum())}
 
 
 def _detected_in_time(

@@ -95,6 +95,10 @@ _PLAIN: Row = {
     "warm_slowdown": 1.0,
     "warm_ns": 0,
     "warm_requests": 0,
+    "cache_entries": 0,
+    "cache_filled": 0,
+    "cache_hit_ratio": 0.0,
+    "cache_kept": 0.0,
 }
 _RICH_FAULTS = {"packet_loss", "malformed", "slow_dependency", "memory_leak", "bad_deploy"}
 _NO_RATE: list[Row] = [{"start_ns": 0, "rate": 0.0, "slope": 0.0}]
@@ -333,7 +337,10 @@ class _Hops:
         if row["buckets_first"] >= 0:
             self.buckets += clients
         self.rows.append(row)
-        self.policies.add(hop, self._services[hop.to].overload_retry_after, clients)
+        cached = (
+            caller >= 0 and isinstance(hop, Call) and hop.cached and list(self._services.values())[caller].has_cache
+        )
+        self.policies.add(hop, self._services[hop.to].overload_retry_after, clients, cached=cached)
         return len(self.rows) - 1
 
 
@@ -376,6 +383,7 @@ def _service(service: Service) -> Row:
     """A service's balancer and health checks."""
     balancer = service.balancer
     return {
+        "replication_ns": -1 if service.replication is None else service.replication.lag,
         "algorithm": _ALGORITHMS[balancer.algorithm],
         "cross_zone": int(balancer.cross_zone),
         "balancer_timeout_ns": _or_infinite(balancer.timeout),
@@ -447,6 +455,10 @@ def _trait(instance: Instance) -> Row:
     if instance.warmup is not None:
         warmup = instance.warmup
         row |= {"warm_slowdown": warmup.slowdown, "warm_ns": warmup.for_ or 0, "warm_requests": warmup.requests or 0}
+    if instance.cache is not None:
+        cache = instance.cache
+        row |= {"cache_entries": cache.entries, "cache_filled": math.floor(cache.entries * cache.filled)}
+        row |= {"cache_hit_ratio": cache.hit_ratio, "cache_kept": cache.kept}
     if instance.overload is not None:
         row |= {"contention": instance.overload.contention, "coherency": instance.overload.coherency}
     return row

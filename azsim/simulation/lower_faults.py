@@ -38,10 +38,7 @@ def lower_faults(scenario: Scenario) -> tuple[Fault, ...]:
 
 def lower_abort(scenario: Scenario) -> tuple[AbortCondition, ...]:
     """The abort conditions of a scenario, as listed."""
-    return tuple(
-        AbortCondition("instances" if abort.error_rate is None else "error_rate", abort.condition, abort.for_)
-        for abort in scenario.abort
-    )
+    return tuple(AbortCondition(abort.measure, abort.condition, abort.for_) for abort in scenario.abort)
 
 
 def _times(fault: written.Fault, once: Fault) -> Iterable[Fault]:

@@ -48,6 +48,7 @@ _PLAIN: Row = {
     "breaker_rings": -1,
     "breaker_meters": -1,
     "breaker_part_ns": 1,
+    "cached": 0,
 }
 
 
@@ -121,12 +122,14 @@ class Policies:
         """Whether any hop asks for something that only a rich kernel has."""
         return any(row != _PLAIN for row in self.rows)
 
-    def add(self, hop: Population | Call, retry_after_ns: int | None, clients: int) -> None:
-        """Adds the policy of a hop over which so many client processes call; its callee may ask them to wait."""
+    def add(self, hop: Population | Call, retry_after_ns: int | None, clients: int, *, cached: bool) -> None:
+        """Adds the policy of a hop over which so many client processes call; its callee may ask them to wait. `cached`:
+        a hit in the caller's cache spares the call.
+        """
         row = _retry(hop.retry) | _budget(hop.retry.budget if hop.retry else None, self.meters)
         if row["budget_meters"] >= 0:
             self.meters += clients
-        row |= _breaker(hop.breaker)
+        row |= _breaker(hop.breaker) | {"cached": int(cached)}
         if row["breaker"] != breakers.NO_BREAKER:
             row["breakers_first"] = self.breakers
             self.breakers += clients

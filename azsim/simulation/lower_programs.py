@@ -28,8 +28,8 @@ def cumulated(shares: Sequence[tuple[int, float]]) -> list[tuple[int, int]]:
 
 
 def _needs_program(service: Service) -> bool:
-    """Whether what a service does by itself is more than its work and then its calls, each of them required."""
-    return any(call.optional for call in service.calls)
+    """Whether what a service does by itself is more than its work and then its calls, all made and all required."""
+    return service.has_cache or service.replication is not None or any(call.optional for call in service.calls)
 
 
 class Programs:
@@ -76,7 +76,12 @@ class Programs:
         hop_of = {id(placed.call): hop for placed, hop in zip(service.every_call, hops, strict=True)}
         for operation in _operations(service):
             steps = service.steps(operation)
-            self.operations.append({"steps_first": len(self.steps), "steps_count": len(steps)})
+            row = {
+                "steps_first": len(self.steps),
+                "steps_count": len(steps),
+                "writes": int(_writes(service, operation)),
+            }
+            self.operations.append(row)
             self.steps += [self._step(step, hop_of) for step in steps]
 
     def _step(self, step: Step, hop_of: dict[int, int]) -> Row:
@@ -100,6 +105,13 @@ class Programs:
         service = self._scenario.services[name]
         bits = sum(1 << place for place, zone in enumerate(self._scenario.zones) if service.instances(zone))
         return int(np.uint64(bits).astype(np.int64))
+
+
+def _writes(service: Service, operation: str | None) -> bool:
+    """Whether who asks for an operation writes to the service's replicated data."""
+    if service.replication is None:
+        return False
+    return not service.replication.writes or operation in service.replication.writes
 
 
 def _operations(service: Service) -> Iterator[str | None]:

@@ -14,7 +14,7 @@ from azsim.dataplane.layout import OFFERED
 from azsim.simulation import metrics as summed
 from azsim.simulation import scaled
 from azsim.simulation.conclusions import conclude
-from azsim.simulation.judging import Judged, judged, span_block
+from azsim.simulation.judging import Judged, judged, lost_writes, span_block
 from azsim.simulation.segments import phases, returned_ns, segments, watched
 from azsim.simulation.series import per_second
 from azsim.simulation.timeline import timeline
@@ -47,6 +47,7 @@ class Result:
     time_to_detect_s: float | None
     time_to_recover_s: float | None
     aborted_at_s: float | None
+    data_loss: int | None  # acknowledged writes lost (R11); None where no service has replicated data
     faults: list[dict[str, Any]]  # as they happened
     phases: dict[str, dict[str, Any] | None]  # before, during, after; None where there is none
     segments: list[dict[str, Any]]
@@ -142,6 +143,7 @@ def build(trace: Trace) -> Result:
         time_to_detect_s=_seconds(view.time_to_detect_ns),
         time_to_recover_s=_seconds(view.judgement.time_to_recover_ns),
         aborted_at_s=_seconds(trace.aborted_at_ns),
+        data_loss=lost_writes(trace),
         faults=[
             {
                 "id": fault.id,

@@ -13,7 +13,10 @@ from azsim.dataplane.codes import Outcome
 from azsim.dataplane.layout import (
     ATTEMPTS,
     CPU,
+    HITS,
     IN_VIEW,
+    LOST,
+    MISSES,
     OFFERED,
     QUEUED,
     SENT,
@@ -71,6 +74,7 @@ def _service(
     utilisation = _quotient(zones[..., CPU] + zones[..., STRESS], given)
     ended = seconds.services[:, s, USEFUL] + seconds.services[:, s, WASTED]
     wasted_share = _quotient(seconds.services[:, s, WASTED], ended)
+    lookups = seconds.services[:, s, [HITS, MISSES]]
     # CPU time is known to be wasted only when an attempt ends; what is spent in a second is split as what ends in it.
     wasted = wasted_share * _quotient(zones[..., CPU].sum(axis=1), given.sum(axis=1))
 
@@ -87,6 +91,8 @@ def _service(
         "wasted_share": _numbers(wasted_share),
         "wasted_utilisation": _numbers(wasted),
         "headroom": _numbers(headroom),
+        "hit_ratio": _numbers(_quotient(lookups[:, 0], lookups.sum(axis=1))),
+        "writes_lost": seconds.services[:, s, LOST].tolist(),
     }
 
 

@@ -209,6 +209,7 @@ def storm_result() -> dict[str, Any]:
         "time_to_detect_s": 15.0,
         "time_to_recover_s": None,
         "aborted_at_s": None,
+        "data_loss": None,
         "faults": faults,
         "phases": phases,
         "totals": totals,

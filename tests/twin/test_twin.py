@@ -10,7 +10,7 @@ from azsim.dataplane.codes import InstanceState
 from azsim.dataplane.kernel import Kernel
 from azsim.dataplane.reference import Reference
 from tests.plans import MS, make_plan, population, service
-from tests.twin.worlds import END_NS, FEATURES, Action, World, differences, run_world, worlds
+from tests.twin.worlds import END_NS, FEATURES, Action, World, differences, note_what_happened, run_world, worlds
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
@@ -18,6 +18,7 @@ RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_b
 def agree(world: World) -> None:
     """The reference and the kernel, on the world's smallest variant and on the largest, tell the same story."""
     expected, expected_notices = run_world(world, Reference(world.plan))
+    note_what_happened(expected)
     recording, notices = run_world(world, Kernel(world.plan))
     assert notices == expected_notices
     assert differences(recording, expected) == []

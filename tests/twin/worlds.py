@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from azsim.base.seeds import run_key
+from azsim.dataplane import layout
 from azsim.dataplane.codes import INFINITE, InstanceState, Outcome, Reason
 from azsim.dataplane.layout import POLICY_CHANGEABLE, Plan, Recording
 from azsim.dataplane.protocol import DataPlane, Notice
@@ -75,6 +76,10 @@ def _note(feature: str, present: bool) -> None:
 def _grid(low_ms: float, high_ms: float) -> st.SearchStrategy[int]:
     """Half-milliseconds, as nanoseconds."""
     return st.integers(int(low_ms * 2), int(high_ms * 2)).map(lambda half: half * MS // 2)
+
+
+def _mostly() -> st.SearchStrategy[bool]:
+    return st.sampled_from([True, True, True, False])
 
 
 @st.composite
@@ -221,6 +226,7 @@ def _calls(draw: Any, below: ServiceSpec) -> CallSpec:
     optional = draw(st.integers(0, 1))
     _note("asks for an operation", asks is not None)
     hop = draw(_hops(draw(st.booleans()), draw(st.booleans())))
+    hop["cached"] = draw(st.sampled_from([0, 1, 1]))
     return call(below.name, asks, **hop, optional=optional)
 
 
@@ -307,9 +313,21 @@ def _services(
     _note("drops the expired", fields["drop_expired"] == 1)
     per_zone = {zone: draw(st.integers(0, 2)) for zone in zones}
     per_zone[zones[0]] = max(1, per_zone[zones[0]])
-    default = draw(st.sampled_from([None, *operations])) if operations else None
+    default = draw(st.sampled_from([None, *operations, *operations])) if operations else None
+    writes: list[str] = []
+    if operations and draw(_mostly()):
+        writes = draw(st.lists(st.sampled_from(sorted(operations)), min_size=1, unique=True))
+        fields["replication_ns"] = draw(_grid(0, 60))
+        _note("replicated store", True)
     _note("a program for those who ask for none", default is not None)
-    return service(name, per_zone=per_zone, calls=calls, operations=operations, default=default, **fields)
+    if operations and any(made.hop["cached"] for steps in operations.values() for step in steps for made in step.calls):
+        entries = draw(st.sampled_from([0, 1, 3, 8]))
+        fields |= {"cache_entries": entries, "cache_filled": draw(st.integers(0, entries))}
+        fields |= {"cache_hit_ratio": draw(st.sampled_from([0.5, 0.9, 1.0]))}
+        fields |= {"cache_kept": draw(st.sampled_from([0.0, 0.4, 1.0]))}
+        _note("cache", entries > 0)
+    fields |= {"operations": operations, "default": default, "writes": writes}
+    return service(name, per_zone=per_zone, calls=calls, **fields)
 
 
 @st.composite
@@ -348,16 +366,16 @@ def worlds(draw: Any, full: bool = True) -> World:
     rich = full and draw(st.booleans())
     _note("rich", rich)
     table = [0, MS, 3 * MS // 2, 10 * MS]
-    depth = draw(st.integers(1, 3)) if full else 1
+    depth = draw(st.sampled_from([1, 2, 2, 3, 3])) if full else 1
     names = [f"s{k}" for k in range(depth)]
-    programs = full and draw(st.booleans())
+    programs = full and draw(st.sampled_from([True, True, False]))
     specs: list[ServiceSpec] = []
     for name in reversed(names):
         below = specs[0] if specs else None
         calls: list[CallSpec] = []
         if below is not None:
             calls = [call(below.name, **draw(_hops(draw(st.booleans()), rich))) for _ in range(draw(st.integers(1, 2)))]
-        operations = draw(_operations(table, below, zones)) if programs and draw(st.booleans()) else None
+        operations = draw(_operations(table, below, zones)) if programs and draw(_mostly()) else None
         specs.insert(0, draw(_services(name, zones, table, calls, full, rich, operations)))
     _note("calls", depth > 1)
     _note("programs", any(spec.operations for spec in specs))
@@ -374,6 +392,8 @@ def worlds(draw: Any, full: bool = True) -> World:
         rich=rich,
     )
     actions = draw(st.lists(_actions(plan, full), max_size=8))
+    if draw(st.booleans()):
+        actions += draw(_zone_losses(plan))
     cuts = draw(st.sets(_grid(1, END_NS // MS), max_size=5))
     return World(plan, tuple(sorted(actions, key=lambda action: action.at_ns)), tuple(sorted(cuts)))
 
@@ -408,6 +428,21 @@ def _changes(draw: Any, rich: bool) -> dict[str, Any]:
     names = draw(st.sets(st.sampled_from(sorted(values)), max_size=3))
     _note("policy changed", bool(names & set(POLICY_CHANGEABLE)))
     return {name: draw(values[name]) for name in sorted(names)}
+
+
+@st.composite
+def _zone_losses(draw: Any, plan: Plan) -> list[Action]:
+    """A zone, or all of them one after the other, dies with all its instances and perhaps comes back."""
+    actions: list[Action] = []
+    for zone in draw(st.permutations(range(len(plan.zones)))):
+        at_ns, lasts_ns = draw(_grid(50, 200)), draw(_grid(1, 100))
+        for instance in np.flatnonzero(plan.instances["zone"] == zone).tolist():
+            actions.append(Action(at_ns, "set_instance_state", (instance, InstanceState.DEAD, 0)))
+            actions.append(Action(at_ns + lasts_ns, "set_instance_state", (instance, InstanceState.UP, 0)))
+        if draw(st.booleans()):
+            break
+    _note("zone lost", True)
+    return actions
 
 
 @st.composite
@@ -451,7 +486,7 @@ def _actions(draw: Any, plan: Plan, full: bool) -> Action:
             *draw(st.sampled_from([(0.0, 0.0), (1.0, 0.8), (4.0, 3.2)])),
             draw(st.sampled_from([cpu.SHARED, cpu.OWN_GROUP, cpu.STRICT])),
         )
-    method = draw(st.sampled_from(sorted(methods)))
+    method = draw(st.sampled_from([*sorted(methods), *["set_instance_state"] * 3]))
     arguments = methods[method]()
     _note(f"{method} {arguments[1].name.lower()}" if method == "set_instance_state" else method, True)
     return Action(at_ns, method, arguments)
@@ -481,6 +516,15 @@ def run_world(world: World, engine: DataPlane, chunks: tuple[int, ...] = ()) -> 
             notices.append((engine.readings().tolist(), engine.sent().tolist()))
     engine.check()
     return engine.finish(), notices
+
+
+def note_what_happened(recording: Recording) -> None:
+    """What a run has shown, beyond what its world allowed."""
+    services = recording.services.sum(axis=(0, 1))
+    for name in ("HITS", "MISSES", "WRITES", "LOST", "OVERLOADED", "REFUSED", "DROPPED", "WASTED"):
+        _note(f"happened: {name.lower()}", services[getattr(layout, name)] > 0)
+    for outcome in Outcome:
+        _note(f"happened: {outcome.word}", recording.hop_outcomes[:, outcome].any())
 
 
 def differences(one: Recording, other: Recording) -> list[str]:

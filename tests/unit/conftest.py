@@ -59,6 +59,9 @@ class FakePlane:
         self.rows_ns.append(self.now_ns + self.after_data)
         return len(self.rows_ns)
 
+    def lost_writes(self) -> int:
+        return 0
+
     def ended(self) -> tuple[int, int]:
         return self._ended_at(self.now_ns)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from azsim.dataplane.layout import HITS, LOST, MISSES, WRITES
 from azsim.scenario import Scenario
 from azsim.scenario.faults import KINDS
 from azsim.simulation.run import simulate
@@ -71,3 +72,15 @@ def test_the_scaling_on_the_page_runs() -> None:
         Scenario.from_dict({**BASE, **example, "traffic": traffic, "duration": "3min"}), engine="reference"
     )
     assert [wanted for _, wanted, _ in trace.scaling.desired["api"]] == [3, 4], "300/s of 20 ms keep six cores busy"
+
+
+def test_the_data_on_the_page_come_and_go() -> None:
+    (example,) = examples("data.md")
+    scenario = Scenario.from_dict({**BASE, **example}).with_(
+        {"duration": "20s", "traffic.shoppers.rate": "50/s", "faults.zone_loss.at": "10s", "faults.zone_loss.for": "5s"}
+    )
+    trace = simulate(scenario, engine="reference")
+    catalog, store = (trace.recording.services[:, number].sum(axis=0) for number in range(2))
+    assert catalog[HITS] > 4 * catalog[MISSES] > 0
+    assert store[WRITES] > 50
+    assert store[LOST] == 0, "two zones held every write"

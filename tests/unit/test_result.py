@@ -33,6 +33,7 @@ FIELDS = [
         "time_to_detect_s",
         "time_to_recover_s",
         "aborted_at_s",
+        "data_loss",
         "faults",
         "phases",
         "segments",

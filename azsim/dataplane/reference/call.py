@@ -51,6 +51,7 @@ class Call:
     ) -> None:
         self.hop = hop
         self.degraded = False
+        self.answered_in = -1  # the zone of the last answer
         self._operation = operation
         self._zone = zone
         self.host = host
@@ -91,6 +92,8 @@ class Call:
             hop.hears(self._client, self._period, outcome)
             if outcome is Outcome.OK:
                 self._deposit_for_success()
+                if self._zone is None and hop.store is not None:
+                    hop.store.acknowledge(self._operation, [self.answered_in])
                 break
             failure = self._failure(outcome)
             if failure is not None:
@@ -190,6 +193,7 @@ class Call:
     def answered(self, dispatch: Dispatch, outcome: Outcome) -> None:
         """An answer is at the balancer, and perhaps at the caller (D12)."""
         self.degraded = dispatch.degraded
+        self.answered_in = dispatch.target.zone
         self._balancer_hears(outcome)
 
     def _balancer_times_out(self) -> None:

@@ -32,6 +32,7 @@ from azsim.dataplane.reference.network import Host, Network
 from azsim.dataplane.reference.population import OpenLoop, Population, Recorded, Users
 from azsim.dataplane.reference.prober import Prober
 from azsim.dataplane.reference.program import Calls, Operation, Work, operation_of
+from azsim.dataplane.reference.store import Store
 
 
 def _rows(table: Records) -> list[Any]:
@@ -63,6 +64,7 @@ class Reference:
             for number, row in enumerate(_rows(plan.instances))
         ]
         self._balancers = [Balancer(plan.key, service, self._instances_of(service), outside) for service in services]
+        self._stores = [self._store(number, service) for number, service in enumerate(services)]
         tokens, policies = [0] * plan.buckets, _rows(plan.policies)
         self._hops = [
             Hop(
@@ -76,6 +78,7 @@ class Reference:
                 ledger,
                 tokens,
                 policies[number],
+                self._stores[row.service],
             )
             for number, row in enumerate(_rows(plan.hops))
         ]
@@ -113,6 +116,13 @@ class Reference:
         self._starts_ns = [0]
         self._cuts: list[Int64s] = []
         self._used = [(0, 0)] * len(self._instances)  # CPU readings at the last cut
+
+    def _store(self, number: int, service: Any) -> Store | None:
+        if service.replication_ns < 0:
+            return None
+        zones = {instance.zone for instance in self._instances_of(service)}
+        written = {operation for operation, row in enumerate(_rows(self._plan.operations)) if row.writes}
+        return Store(number, zones, service.replication_ns, service.operation, written, self._clock, self._ledger)
 
     def _plain(self, service: Any) -> Operation:
         """What a service does without programs: its work, then its calls, one after the other (D10)."""
@@ -167,7 +177,12 @@ class Reference:
 
     def set_instance_state(self, instance: int, state: InstanceState, backlog: int) -> None:
         """Change what an instance is (D17)."""
-        self._instances[instance].set_state(state, backlog)
+        changed = self._instances[instance]
+        changed.set_state(state, backlog)
+        store = self._stores[changed.service]
+        if store is not None:
+            there = [other for other in self._instances if other.service == changed.service]
+            store.replicas({other.zone for other in there if other.state is not InstanceState.DEAD})
 
     def set_stress(self, instance: int, threads: float, load: float, competition: int) -> None:
         """CPU stressors of an instance (I3)."""
@@ -255,6 +270,10 @@ class Reference:
     def sent(self) -> Int64s:
         """Attempts made to each service so far."""
         return np.array([row[:, layout.SENT] for row in self._ledger.services], np.int64).sum(axis=0)
+
+    def lost_writes(self) -> int:
+        """Acknowledged writes that are lost so far."""
+        return self._ledger.lost_writes
 
     def cut_row(self) -> int:
         """End the current row here and begin the next; its number."""

@@ -12,6 +12,7 @@ from azsim.dataplane.reference.clock import Clock
 from azsim.dataplane.reference.guard import Guard
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.network import Network
+from azsim.dataplane.reference.store import Store
 from azsim.policy.guards import GRPC, grpc_allows
 
 
@@ -34,6 +35,7 @@ class Hop:
     ledger: Ledger
     tokens: list[int]
     policy: Any
+    store: Store | None  # of the service that is called
     retries_on: bool = True
     guards: list[Guard] = field(init=False)
 

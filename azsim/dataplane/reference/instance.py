@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from azsim.base.seeds import ERROR, MALFORMED, PATH, STEP, key_hash
+from azsim.base.seeds import ERROR, LOOKUP, MALFORMED, PATH, STEP, key_hash
 from azsim.dataplane import layout
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.layout import Plan
@@ -18,8 +18,9 @@ from azsim.dataplane.reference.hop import Hop
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.limiter import Limiter
 from azsim.dataplane.reference.network import Action, Dispatch, Network
-from azsim.dataplane.reference.program import Calls, Fan, Operation, Work
+from azsim.dataplane.reference.program import Calls, Fan, Operation, Quorum, Work
 from azsim.dataplane.reference.queue import Codel, WaitingLine
+from azsim.policy.caches import FILLS, HIT, kept, looked_up
 from azsim.policy.cpu import VIRTUAL_PER_NS, overload_slowdown, warmup_slowdown
 from azsim.policy.distributions import sample_work, unit
 from azsim.policy.faults import slowed
@@ -46,6 +47,7 @@ class Job:
         self.operation = operation
         self.steps_taken = 0
         self.calls_made = 0
+        self.found: int | None = None  # what its lookup in the cache found
         self.fan: Fan | None = None  # the calls it waits for
 
 
@@ -97,6 +99,7 @@ class Instance:
         self._ready_ns = 0  # when it has booted
         self._cold = False  # whether it has been dead or crashed
         self._served = 0  # requests since then
+        self._entries: int = trait.cache_filled  # of its cache
         self._limiter = Limiter(trait, plan.key, number)
         self._priorities: list[int] = plan.populations["priority"].tolist()
         self._backlog: deque[Dispatch] = deque()
@@ -270,24 +273,46 @@ class Instance:
 
     def _take_step(self, job: Job) -> None:
         """Begin the next step of a job's operation, or end the job (D10, D43)."""
-        if job.steps_taken == len(job.operation):
-            self._end(job, Outcome.OK)
-            return
-        step = job.operation[job.steps_taken]
-        if isinstance(step, Work):
-            work_ns = self._work_ns(job, step)
+        while job.steps_taken < len(job.operation):
+            step = job.operation[job.steps_taken]
+            if isinstance(step, Work):
+                work_ns = self._work_ns(job, step)
+                job.steps_taken += 1
+                self._go_on_cpu(job, work_ns)
+                return
             job.steps_taken += 1
-            self._go_on_cpu(job, work_ns)
-            return
-        job.steps_taken += 1
+            if self._make_calls(job, step):
+                return
+        self._end(job, Outcome.OK)
+
+    def _make_calls(self, job: Job, step: Calls | Quorum) -> bool:
+        """Make the calls of a step that a hit in the cache does not spare; False: there are none (D44, D90)."""
+        wanted = step.wanted(self.zone)
+        cached = [hop for hop, _ in wanted if hop.policy.cached]
+        spared = cached if cached and self._hits(job) else []
+        if len(spared) == len(wanted):
+            job.calls_made += len(wanted)
+            return False
         job.stage = Stage.CALLING
-        job.fan = Fan(step)
-        if isinstance(step, Calls):
-            for hop in step.hops:
-                self._call(job, job.fan, hop, None)
-        else:
-            for zone in step.chosen(self.zone):
-                self._call(job, job.fan, step.hop, zone)
+        job.fan = fan = Fan(step)
+        for hop, zone in wanted:
+            if hop in spared:
+                job.calls_made += 1
+            else:
+                self._call(job, fan, hop, zone)
+        return True
+
+    def _hits(self, job: Job) -> bool:
+        """Whether the cache has what a job needs: it is looked up once, before the first call (D90)."""
+        trait = self._trait
+        if not trait.cache_entries:
+            return False
+        if job.found is None:
+            request, path, _ = job.dispatch.key
+            draw = unit(key_hash(self._plan.key, request, path, 0, LOOKUP))
+            job.found = looked_up(draw, trait.cache_hit_ratio, self._entries, trait.cache_entries)
+            self._ledger.count(self.service, layout.HITS if job.found == HIT else layout.MISSES)
+        return job.found == HIT
 
     def _call(self, job: Job, fan: Fan, hop: Hop, zone: int | None) -> None:
         """One call of a step (D1, D44)."""
@@ -324,6 +349,9 @@ class Instance:
         for call in fan.calls:
             call.give_up(cancel=True)
         outcome = fan.outcome()
+        if fan.write is not None:
+            store, operation = fan.write
+            store.acknowledge(operation, fan.holders)
         job.dispatch.degraded |= fan.degraded
         if outcome is Outcome.OK:
             self._take_step(job)
@@ -347,6 +375,8 @@ class Instance:
         """A slot is free again, after a job that is done well or another; who waits may have it."""
         if done is not None and not done.dispatch.is_probe:
             self._served += 1
+            if done.found == FILLS:
+                self._entries = min(self._trait.cache_entries, self._entries + 1)  # D91
         self._set_in_service(self.in_service - 1)
         if done is not None:
             self._learn(done, dropped=False)
@@ -410,6 +440,7 @@ class Instance:
             self._queue.restart()
             self._limiter.restart()
             self._cold, self._served = True, 0
+            self._entries = kept(self._entries, self._trait.cache_kept)
             for hop in self.outgoing:
                 hop.restart(self.client)
         self.cpu.set_state(paused=self.paused, dead=state is InstanceState.DEAD)

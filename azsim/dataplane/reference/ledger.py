@@ -29,6 +29,7 @@ class Ledger:
         self.unsettled = [0] * len(plan.services)
         self.succeeded = 0
         self.failed = 0
+        self.lost_writes = 0
         self.open_row()
 
     def open_row(self) -> int:
@@ -90,6 +91,11 @@ class Ledger:
     def count(self, service: int, column: int) -> None:
         """One more in a column of Recording.services."""
         self.services[self.row][service, column] += 1
+
+    def lost(self, service: int, writes: int) -> None:
+        """Acknowledged writes of a service are lost."""
+        self.lost_writes += writes
+        self.services[self.row][service, layout.LOST] += writes
 
     def spent(self, service: int, cpu: int) -> None:
         """A job left the CPU after so much CPU time."""

@@ -10,6 +10,7 @@ from azsim.dataplane.codes import Outcome
 from azsim.dataplane.layout import WORK_STEP
 from azsim.dataplane.reference.call import Call
 from azsim.dataplane.reference.hop import Hop
+from azsim.dataplane.reference.store import Store
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +26,10 @@ class Calls:
 
     hops: Sequence[Hop]
 
+    def wanted(self, zone: int) -> list[tuple[Hop, int | None]]:
+        """The hops of its calls, and the zone that each is bound to, made from `zone`."""
+        return [(hop, None) for hop in self.hops]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quorum:
@@ -35,9 +40,10 @@ class Quorum:
     calls: int
     need: int
 
-    def chosen(self, zone: int) -> list[int]:
-        """The zones called from `zone`: this one first, then the following ones, round and round (D44)."""
-        return sorted(self.zones, key=lambda other: (other < zone, other))[: self.calls]
+    def wanted(self, zone: int) -> list[tuple[Hop, int | None]]:
+        """The hop and the zones called from `zone`: this one first, then the following ones, round and round (D44)."""
+        around = sorted(self.zones, key=lambda other: (other < zone, other))
+        return [(self.hop, other) for other in around[: self.calls]]
 
 
 Operation = Sequence[Work | Calls | Quorum]
@@ -63,6 +69,7 @@ class Fan:
 
     step: Calls | Quorum
     calls: list[Call] = field(default_factory=list)  # not ended yet
+    holders: set[int] = field(default_factory=set)  # zones that have answered ok
     succeeded: int = 0
     failed: int = 0  # required ones
     degraded: bool = False
@@ -72,10 +79,18 @@ class Fan:
         self.calls.remove(call)
         if outcome is Outcome.OK:
             self.succeeded += 1
+            self.holders.add(call.answered_in)
         elif call.hop.row.optional and isinstance(self.step, Calls):
             self.degraded = True
         else:
             self.failed += 1
+
+    @property
+    def write(self) -> tuple[Store, int] | None:
+        """The store that a quorum which is met has written to, and what was asked of it."""
+        if not isinstance(self.step, Quorum) or self.succeeded < self.step.need or self.step.hop.store is None:
+            return None
+        return self.step.hop.store, self.step.hop.row.operation
 
     @property
     def is_over(self) -> bool:
