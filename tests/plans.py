@@ -19,6 +19,7 @@ import numpy as np
 from azsim.base.seeds import run_key
 from azsim.dataplane.codes import INFINITE, Outcome
 from azsim.dataplane.layout import (
+    BALANCING,
     CALLS_STEP,
     HOP,
     INSTANCE,
@@ -37,10 +38,11 @@ from azsim.dataplane.layout import (
 )
 from azsim.policy import breakers, guards, limits
 from azsim.policy.arrivals import UNITS_PER_NS, increment
-from azsim.policy.balancing import ROUND_ROBIN
+from azsim.policy.balancing import ROUND_ROBIN, WEIGHTED_RANDOM
 from azsim.policy.distributions import CONSTANT
 from azsim.policy.retry import AT_ONCE
 from azsim.policy.shedding import FIFO, LIFO
+from tests.balancing_plans import BALANCING_DEFAULTS, balancing_rows
 
 KEY = run_key(1)
 US = 1_000
@@ -103,6 +105,8 @@ SERVICE_DEFAULTS: Fields = {
     "health": 0,
     "unhealthy_after": 1,
     "healthy_after": 1,
+    "checkers": 1,
+    "checkers_need": 0.0,
     "probe_queue": 0,
     "after_answer": 0,
     "interval_ns": INFINITE,
@@ -124,6 +128,7 @@ INSTANCE_DEFAULTS: Fields = {
     "work_mean_ns": 0.0,
     "queue": INFINITE,
     "cores": None,  # None: as many as slots
+    "weight": 1,  # of a weighted-random balancer
 }
 TRAIT_DEFAULTS: Fields = {
     "newest_beyond": INFINITE,
@@ -200,6 +205,7 @@ class ServiceSpec:
     fields: Fields
     instance: Fields
     overrides: Mapping[str, Fields]  # by zone
+    balancing: Fields  # with `proxied`
     calls: Sequence[CallSpec]
     operations: Mapping[str, Sequence[StepSpec]]
     default: str | None
@@ -292,16 +298,23 @@ def service(
     """A service with so many instances per zone; `work_ns` is constant work; `default`: the operation for callers
     that ask for none (None: work, then calls); `writes`: the operations that write its data.
 
-    The rest are fields of SERVICE, INSTANCE and TRAIT; `overrides` gives fields of the last two by zone.
+    The rest are fields of SERVICE, BALANCING, INSTANCE and TRAIT; `overrides` gives fields of the last two by zone.
     """
     if work_ns is not None:
         fields |= {"work": CONSTANT, "work_a": float(work_ns), "work_mean_ns": float(work_ns)}
+    given = {key: fields.pop(key) for key in list(fields) if key in BALANCING_DEFAULTS}
+    balancing = BALANCING_DEFAULTS | given
+    balancing["proxied"] = int(bool(given) or fields.get("algorithm", 0) >= WEIGHTED_RANDOM)
+    if not isinstance(balancing["outlier_on"], int):
+        balancing["outlier_on"] = outcomes(*balancing["outlier_on"])
     of_instances = INSTANCE_DEFAULTS | TRAIT_DEFAULTS
     own = _with(SERVICE_DEFAULTS, {key: value for key, value in fields.items() if key not in of_instances})
     if not isinstance(own["redispatch_on"], int):
         own["redispatch_on"] = outcomes(*own["redispatch_on"])
     instance = of_instances | {key: value for key, value in fields.items() if key in of_instances}
-    return ServiceSpec(name, per_zone, own, instance, overrides or {}, calls, operations or {}, default, writes)
+    return ServiceSpec(
+        name, per_zone, own, instance, overrides or {}, balancing, calls, operations or {}, default, writes
+    )
 
 
 def arrival_segments(key: int, number: int, arrivals_ns: Sequence[int]) -> list[tuple[int, float, float]]:
@@ -487,6 +500,7 @@ def make_plan(
             }
         )
 
+    balancing, hop_proxies = balancing_rows(services, populations, hops, service_rows)
     if delay_ns is None:
         delays = np.full((len(zones) + 1, len(zones) + 1), cross_zone_ns, np.int64)
         np.fill_diagonal(delays, same_zone_ns)
@@ -520,10 +534,15 @@ def make_plan(
         or any(_is_rich(row) for row in instance_rows)
         or any(hop[name] != value for hop in hops for name, value in POLICY_DEFAULTS.items())
         or bool(operation_rows)
-        or any(hop["optional"] or hop["prefer_zone"] or hop["propagate_deadline"] for hop in hops),
+        or any(hop["optional"] or hop["prefer_zone"] or hop["propagate_deadline"] for hop in hops)
+        or any(row["proxied"] for row in balancing)
+        or any(row["checkers"] > 1 for row in service_rows),
         operation_names=tuple(names_of_operations),
         operations=_table(OPERATION, operation_rows),
         steps=_table(STEP, step_rows),
         mix=_table(SHARE, mix_rows),
         recorded=np.array(recorded, np.int64),
+        balancing=_table(BALANCING, balancing),
+        weights=np.array([row["weight"] for row in instance_rows], np.int64),
+        hop_proxies=np.array(hop_proxies, np.int64),
     )

@@ -27,7 +27,14 @@ OPERATION = 33  # which operation a request asks for
 STEP = 35  # the path under which a later work step of a job draws
 THROTTLE = 40
 LIMIT_PROBE = 44
-# Above 1535: draws that only some scenarios make; none is WORK + 16 * j.
+# Draws that only some scenarios make; none is WORK + 16 * j.
+# Proxies (D100 on).
+LOCALITY = 801
+LOCALITY_ZONE = 802
+SLOW_START = 803
+NODE = 805
+NODE_WORK = 806
+# The rest.
 LOSS_THERE = 1536 + 1  # of a request's packet
 LOSS_BACK = 1536 + 2  # of its answer's
 LOSS_CANCEL = 1536 + 3

@@ -8,7 +8,8 @@ from azsim.base.jit import part
 from azsim.base.seeds import LOOKUP, key_hash
 from azsim.dataplane.layout import HITS, MISSES, SERVICE_COLUMNS
 from azsim.dataplane.policy_state import policies_of
-from azsim.dataplane.state import instances_of, jobs_of, service_rows_of, steps_of, traits_of
+from azsim.dataplane.program_pools import steps_of
+from azsim.dataplane.state import instances_of, jobs_of, service_rows_of, traits_of
 from azsim.dataplane.store_state import caches_of, errands_of
 from azsim.policy.caches import FILLS, HIT, kept, looked_up
 from azsim.policy.distributions import unit

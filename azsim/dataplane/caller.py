@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from azsim.base.jit import hot, part
-from azsim.base.seeds import CLIENT, LOSS_CANCEL, LOSS_THERE, PATH, PLACE, key_hash
+from azsim.base.seeds import CLIENT, LOSS_CANCEL, PATH, PLACE, key_hash
 from azsim.dataplane.arrivals import find_first_arrival, plan_arrivals
-from azsim.dataplane.balancer import choose, spills
+from azsim.dataplane.balancer import choose
 from azsim.dataplane.codes import INFINITE, OUTCOMES, Kind, Outcome
+from azsim.dataplane.dispatches import choose_for, dispatch, dispatch_to, pass_to_proxy, pump
 from azsim.dataplane.guards import call_begins, heard, refusal, stops_retry
 from azsim.dataplane.layout import (
     ATTEMPTS,
-    DISPATCHED,
     FAILED,
     MIX_COLUMNS,
     MIX_DEGRADED,
@@ -31,21 +31,23 @@ from azsim.dataplane.layout import (
 )
 from azsim.dataplane.network import packet_lost
 from azsim.dataplane.policy_state import extras_of, policies_of
-from azsim.dataplane.programs import ask, begin_program, branch_ended, link, unlink
-from azsim.dataplane.queues import schedule, schedule_here
+from azsim.dataplane.program_pools import branches_of, mix_rows_of, programs_of
+from azsim.dataplane.programs import ask, branch_ended, link, unlink
+from azsim.dataplane.proxies import choose_at
+from azsim.dataplane.proxy_lines import leave_waiting
+from azsim.dataplane.proxy_pools import balancing_of, journeys_of
+from azsim.dataplane.queues import schedule
+from azsim.dataplane.standings import is_proxied, note_end
 from azsim.dataplane.state import (
     BACKING_OFF,
     BATCH,
-    IN_NETWORK,
     NO_TIMER,
     NONE,
     SCHEDULED,
     WAITING,
     arrivals_of,
-    branches_of,
     calls_of,
     cuts_of,
-    delays_of,
     free_call,
     hop_attempts_of,
     hop_outcomes_of,
@@ -53,20 +55,18 @@ from azsim.dataplane.state import (
     instances_of,
     jobs_of,
     latency_rows_of,
-    mix_rows_of,
     new_call,
-    new_job,
     np_int,
     places_of,
     population_rows_of,
     populations_of,
-    programs_of,
     service_rows_of,
     services_of,
     tokens_of,
 )
 from azsim.dataplane.timeouts import drop_timer, list_timeout
 from azsim.dataplane.waits import wait_before_retry
+from azsim.policy.balancing import CALLER
 from azsim.policy.distributions import index_below
 from azsim.policy.histogram import BINS, bin_of
 from azsim.policy.users import think_ns
@@ -78,11 +78,8 @@ _DEADLINE = int(Outcome.DEADLINE)
 _CANCELLED = int(Outcome.CANCELLED)
 _BUDGET_EXHAUSTED = int(Outcome.BUDGET_EXHAUSTED)
 _KIND_TIMEOUT = int(Kind.TIMEOUT)
-_CONNECT_TIMEOUT = int(Kind.CONNECT_TIMEOUT)
-_BALANCER_TIMEOUT = int(Kind.BALANCER_TIMEOUT)
 _CANCEL = int(Kind.CANCEL)
 _BACKOFF_END = int(Kind.BACKOFF_END)
-_DELIVERY = int(Kind.DELIVERY)
 _REQUEST_ARRIVAL = int(Kind.REQUEST_ARRIVAL)
 
 
@@ -198,6 +195,10 @@ def _begin(a: Any, c: int, number: int, rich: Any) -> None:
     call.job = NONE
     call.paid = 0
     call.backoff_ns = hop.backoff_base_ns
+    if rich is not None:
+        journeys_of(a)[c].waits = 0
+        extras_of(a)[c].client = number
+        extras_of(a)[c].tried = NONE
     call.deadline_ns = INFINITE
     if hop.deadline_ns < INFINITE:
         call.deadline_ns = a.now_ns + hop.deadline_ns
@@ -209,7 +210,6 @@ def _begin(a: Any, c: int, number: int, rich: Any) -> None:
             tokens[call.bucket] = min(hop.budget_capacity, tokens[call.bucket] + hop.budget_deposit)
     if rich is not None:
         ask(a, c)
-        extras_of(a)[c].client = number
         call_begins(a, c)
         if call.parent >= 0:
             call.deadline_ns = min(call.deadline_ns, programs_of(a)[call.parent].deadline_ns)
@@ -253,8 +253,13 @@ def send(a: Any, c: int, rich: Any) -> None:
         rows[a.row * width + column + ATTEMPTS] += 1
         rows[call.row * width + column + STARTED_ATTEMPTS] += 1
     service_rows_of(a)[(a.row * a.services_length + hop.service) * SERVICE_COLUMNS + SENT] += 1
-    if not dispatch(a, c, excluded, rich):
-        attempt_failed(a, c, _NO_TARGET, rich)
+    outcome = NONE
+    if rich is not None and is_proxied(a, hop.service):
+        outcome = pass_to_proxy(a, c, excluded, rich)
+    elif not dispatch(a, c, excluded, rich):
+        outcome = _NO_TARGET
+    if outcome >= 0:
+        attempt_failed(a, c, outcome, rich)
         return
     if call.expiry_ns >= INFINITE:
         return
@@ -265,137 +270,45 @@ def send(a: Any, c: int, rich: Any) -> None:
         schedule(a, call.expiry_ns, _KIND_TIMEOUT, call.request, call.path, call.tag, c, call.generation, 0)
 
 
-@hot
-def dispatch(a: Any, c: int, excluded: int, rich: Any) -> bool:
-    """Send the current attempt to a target, the excluded one only if there is no other (D5); False if there is none."""
+@part
+def let_go_after(a: Any, c: int, outcome: int, judged: bool, rich: Any) -> None:
+    """The same as `let_go` after a dispatch with an outcome, from which its proxy learns, and who waits may gain."""
     call = calls_of(a)[c]
-    hop = hops_of(a)[call.hop]
-    i = NONE
-    if rich is not None:
-        i = choose_for(a, c, excluded, call.tag, rich)
-        if i < 0 and excluded >= 0:
-            i = choose_for(a, c, NONE, call.tag, rich)
+    if rich is not None and is_proxied(a, hops_of(a)[call.hop].service):
+        p = np_int(journeys_of(a)[c].proxy)
+        leave_waiting(a, c)
+        if call.target >= 0:
+            note_end(a, c, outcome, judged)
+            instances_of(a)[call.target].outstanding -= 1
+            call.target = NONE
+            pump(a, p, rich)
     else:
-        i = choose(a, hop.service, call.place, hop.same_zone, excluded, call.request, call.path, call.tag, rich)
-    if i < 0:
-        return False
-    dispatch_to(a, c, i, rich)
-    return True
-
-
-@part
-def choose_for(a: Any, c: int, excluded: int, tag: int, rich: Any) -> int:
-    """The target of a call's dispatch, where a call may be bound to a zone (D44) or prefer one (D48)."""
-    call = calls_of(a)[c]
-    hop = hops_of(a)[call.hop]
-    zone = branches_of(a)[c].zone
-    if zone >= 0:
-        return choose(a, hop.service, zone, 1, excluded, call.request, call.path, tag, rich)
-    if hop.prefer_zone == 1 and call.place < a.zones:
-        stays = 1
-        if spills(a, hop.service, call.place, hop.spill_below, excluded):
-            stays = 0
-        return choose(a, hop.service, call.place, stays, excluded, call.request, call.path, tag, rich)
-    return choose(a, hop.service, call.place, hop.same_zone, excluded, call.request, call.path, tag, rich)
-
-
-@hot
-def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
-    call = calls_of(a)[c]
-    hop = hops_of(a)[call.hop]
-    s = hop.service
-    service = services_of(a)[s]
-    instance = instances_of(a)[i]
-    instance.outstanding += 1
-    call.target = i
-    call.job = NONE
-    if rich is not None:
-        extras_of(a)[c].tried = i
-    t_ns = a.now_ns
-    service_rows_of(a)[(a.row * a.services_length + s) * SERVICE_COLUMNS + DISPATCHED] += 1
-    if service.balancer_timeout_ns < INFINITE:
-        schedule(
-            a,
-            t_ns + service.balancer_timeout_ns,
-            _BALANCER_TIMEOUT,
-            call.request,
-            call.path,
-            call.tag,
-            c,
-            call.generation,
-            call.tag,
-        )
-    link = call.place * (a.zones + 1) + instance.zone
-    delay = delays_of(a)[link] + instance.latency_ns
-    if cuts_of(a)[link] > 0 or delay > hop.connect_timeout_ns:
-        lose(a, c, rich)
-        return
-    if rich is not None and packet_lost(a, call.place, i, call.request, call.path, call.tag, LOSS_THERE):
-        lose(a, c, rich)
-        return
-    j = new_job(a)
-    job = jobs_of(a)[j]
-    job.request = call.request
-    job.path = call.path
-    job.expiry_or_joined = call.expiry_ns
-    job.finish_or_cpu = 0
-    job.tag = call.tag
-    job.call = c
-    job.call_generation = call.generation
-    job.instance = i
-    job.next = NONE
-    job.place = call.place
-    job.calls_made = 0
-    job.state = IN_NETWORK
-    job.outcome = _OK
-    if rich is not None:
-        by_ns = INFINITE
-        if hop.propagate_deadline == 1:
-            by_ns = call.expiry_ns
-        begin_program(a, j, branches_of(a)[c].operation, by_ns)
-    call.delay_ns = delay
-    call.job = j
-    call.job_generation = job.generation
-    schedule_here(a, t_ns + delay, _DELIVERY, job.request, job.path, job.tag, j, job.generation, 0)
-
-
-@part
-def lose(a: Any, c: int, rich: Any) -> None:
-    """The attempt's packet is lost; only a connect timeout may tell (D6)."""
-    call = calls_of(a)[c]
-    call.job = NONE
-    hop = hops_of(a)[call.hop]
-    if hop.connect_timeout_ns >= INFINITE:
-        return
-    t_ns = call.sent_ns + hop.connect_timeout_ns
-    if t_ns < call.expiry_ns:
-        schedule(
-            a,
-            max(t_ns, a.now_ns),
-            _CONNECT_TIMEOUT,
-            call.request,
-            call.path,
-            (call.tag >> 4) << 4,
-            c,
-            call.generation,
-            call.tag,
-        )
+        let_go(a, c, rich)
 
 
 @part
 def let_go(a: Any, c: int, rich: Any) -> None:
     """The balancer stops counting the dispatch that the call waited for."""
     call = calls_of(a)[c]
+    if rich is not None and is_proxied(a, hops_of(a)[call.hop].service):
+        leave_waiting(a, c)
+        if call.target >= 0:
+            note_end(a, c, NONE, False)
     if call.target >= 0:
         instances_of(a)[call.target].outstanding -= 1
         call.target = NONE
 
 
 @part
-def timed_out(a: Any, c: int, rich: Any) -> None:
-    """The caller gives an attempt up (D13)."""
+def timed_out(a: Any, c: int, unreachable: int, rich: Any) -> None:
+    """The caller gives an attempt up (D13), perhaps because it could not connect (D26)."""
     send_cancel(a, c, rich)
-    let_go(a, c, rich)
+    # A caller that goes says nothing of the target, unless it could not connect or is itself the proxy (D104).
+    judged = True
+    if rich is not None:
+        service = hops_of(a)[calls_of(a)[c].hop].service
+        judged = unreachable == 1 or balancing_of(a)[service].placement == CALLER
+    let_go_after(a, c, _TIMEOUT, judged, rich)
     attempt_failed(a, c, _TIMEOUT, rich)
 
 
@@ -435,6 +348,17 @@ def redispatches(a: Any, c: int, outcome: int, rich: Any) -> bool:
     if (service.redispatch_on >> outcome) & 1 == 0 or (call.tag & 15) + 1 >= service.redispatch_attempts:
         return False
     tried = call.target
+    if rich is not None and is_proxied(a, hop.service):
+        p = np_int(journeys_of(a)[c].proxy)
+        i = choose_at(a, p, call.hop, call.place, branches_of(a)[c].zone, tried, call.request, call.path, call.tag + 1)
+        if i < 0:
+            return False
+        note_end(a, c, outcome, True)
+        instances_of(a)[tried].outstanding -= 1
+        call.tag += 1
+        dispatch_to(a, c, i, rich)
+        pump(a, p, rich)
+        return True
     i = NONE
     if rich is not None:
         i = choose_for(a, c, tried, call.tag + 1, rich)

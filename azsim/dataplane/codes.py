@@ -45,10 +45,12 @@ class Kind(IntEnum):
     PROBE_SEND = 8
     REQUEST_ARRIVAL = 9
     DELIVERY = 10
+    WAIT_TIMEOUT = 11
+    ROUTED = 12
 
 
 # Rank of each kind at one instant (O1).
-RANKS = (0, 1, 2, 2, 2, 2, 3, 4, 4, 5, 5)
+RANKS = (0, 1, 2, 2, 2, 2, 3, 4, 4, 5, 5, 2, 0)
 
 
 class InstanceState(IntEnum):

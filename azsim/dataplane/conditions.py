@@ -7,12 +7,14 @@ from typing import Any
 
 from azsim.base.jit import part
 from azsim.dataplane.arrivals import plan_arrivals, rebase
+from azsim.dataplane.backlog import unbacklog
 from azsim.dataplane.balancer import list_targets
 from azsim.dataplane.caches import forget_entries
 from azsim.dataplane.caller import failed, give_up, give_up_calls, let_go
 from azsim.dataplane.codes import OUTCOMES, InstanceState, Kind, Outcome
+from azsim.dataplane.dispatches import pump_all, pump_service
 from azsim.dataplane.guards import forget, heard
-from azsim.dataplane.instance import answer, arrive, unbacklog, waste
+from azsim.dataplane.instance import answer, arrive, waste
 from azsim.dataplane.layout import (
     CAPACITY,
     CPU,
@@ -25,8 +27,12 @@ from azsim.dataplane.layout import (
     ZONE_COLUMNS,
 )
 from azsim.dataplane.probes import drop_probe
+from azsim.dataplane.program_pools import programs_of
+from azsim.dataplane.proxy_lines import empty_node
+from azsim.dataplane.proxy_pools import hop_proxies_of
 from azsim.dataplane.queues import free_node, put_node
 from azsim.dataplane.shared_cpu import advance_clock, change_rate, slowdown, stress_progress
+from azsim.dataplane.standings import back_in_view, forget_targets, is_proxied
 from azsim.dataplane.state import (
     ACTED,
     ANSWERED,
@@ -45,7 +51,6 @@ from azsim.dataplane.state import (
     nodes_of,
     np_int,
     populations_of,
-    programs_of,
     services_of,
     tokens_of,
     traits_of,
@@ -79,6 +84,10 @@ def set_view(a: Any, i: int, healthy: int, rich: Any) -> None:
     if instance.in_view != healthy:
         instance.in_view = healthy
         list_targets(a, instance.service, rich)
+        if rich is not None and is_proxied(a, instance.service):
+            if healthy == 1:
+                back_in_view(a, i)
+            pump_service(a, instance.service, rich)
 
 
 @part
@@ -88,6 +97,8 @@ def set_member(a: Any, i: int, member: int, rich: Any) -> None:
     if instance.member != member:
         instance.member = member
         list_targets(a, instance.service, rich)
+        if rich is not None and is_proxied(a, instance.service):
+            pump_service(a, instance.service, rich)
 
 
 @part
@@ -162,6 +173,8 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
             tokens_of(a)[hops[h].buckets_first + i - service.instances_first] = hops[h].budget_capacity
         if rich is not None:
             forget(a, h, i - service.instances_first)
+            if hop_proxies_of(a)[h] >= 0:
+                forget_targets(a, hop_proxies_of(a)[h] + i - service.instances_first)
 
 
 @part
@@ -183,6 +196,8 @@ def set_instance_state(a: Any, i: int, state: int, backlog: int, shared: Any, ca
         change_rate(a, i, rich)
     if before == _PAUSED and state == _UP:
         _resume(a, i, shared, calls, rich)
+    if rich is not None:
+        pump_all(a, rich)
 
 
 @part
@@ -245,7 +260,10 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
         _forget_parked(a, i, rich)
         if shared is not None:
             change_rate(a, i, rich)
-        drop_probe(a, i)
+        drop_probe(a, i, rich)
+    if rich is not None:
+        for p in range(a.proxies_length):
+            empty_node(a, p)
     for j in range(a.fresh_job):
         if jobs[j].state != FREE:
             waste(a, j, rich)

@@ -10,14 +10,24 @@ from typing import Any
 
 from azsim.base.jit import hot, part
 from azsim.base.seeds import ERROR, LOSS_BACK, MALFORMED, key_hash
+from azsim.dataplane.backlog import join_backlog, unbacklog
 from azsim.dataplane.caches import fill, spared
-from azsim.dataplane.caller import attempt_failed, give_up_calls, lose, redispatches, start_child, succeeded
+from azsim.dataplane.caller import (
+    attempt_failed,
+    give_up_calls,
+    let_go_after,
+    redispatches,
+    start_child,
+    succeeded,
+)
 from azsim.dataplane.codes import InstanceState, Kind, Outcome
+from azsim.dataplane.dispatches import lose, pump_all
 from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED, WORK_STEP
 from azsim.dataplane.limiter import admits, learn
 from azsim.dataplane.network import packet_lost
 from azsim.dataplane.policy_state import policies_of
 from azsim.dataplane.probes import probe_answered
+from azsim.dataplane.program_pools import operations_of, programs_of, steps_of
 from azsim.dataplane.programs import begin_calls, first_work, step_failed, step_over, work_of
 from azsim.dataplane.queues import new_node, schedule_here
 from azsim.dataplane.shared_cpu import change_rate, join_cpu, leave_cpu
@@ -37,11 +47,8 @@ from azsim.dataplane.state import (
     jobs_of,
     nodes_of,
     np_int,
-    operations_of,
-    programs_of,
     service_rows_of,
     services_of,
-    steps_of,
     traits_of,
     work_table_of,
 )
@@ -95,7 +102,7 @@ def deliver(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
         count(a, instance.service, REFUSED, 1)
         answer(a, j, _REFUSED, rich)
     elif instance.backlogged < instance.backlog_places:
-        _append(a, j)
+        join_backlog(a, j)
     else:
         _lost(a, j, rich)
 
@@ -109,23 +116,6 @@ def _lost(a: Any, j: int, rich: Any) -> None:
         if call.generation == job.call_generation and call.state == WAITING and call.tag == job.tag:
             lose(a, c, rich)
     free_job(a, j)
-
-
-@part
-def _append(a: Any, j: int) -> None:
-    """Into the backlog of a paused host (I5)."""
-    jobs = jobs_of(a)
-    job = jobs[j]
-    instance = instances_of(a)[job.instance]
-    job.state = BACKLOGGED
-    job.next = NONE
-    job.previous = instance.backlog_tail
-    if instance.backlog_tail >= 0:
-        jobs[instance.backlog_tail].next = j
-    else:
-        instance.backlog_head = j
-    instance.backlog_tail = j
-    instance.backlogged += 1
 
 
 @hot
@@ -220,23 +210,6 @@ def unqueue(a: Any, j: int, rich: Any) -> None:
         jobs[job.next].previous = job.previous
     else:
         instance.tail = job.previous
-
-
-@part
-def unbacklog(a: Any, j: int) -> None:
-    """Take a job out of its backlog."""
-    jobs = jobs_of(a)
-    job = jobs[j]
-    instance = instances_of(a)[job.instance]
-    instance.backlogged -= 1
-    if job.previous >= 0:
-        jobs[job.previous].next = job.next
-    else:
-        instance.backlog_head = job.next
-    if job.next >= 0:
-        jobs[job.next].previous = job.previous
-    else:
-        instance.backlog_tail = job.previous
 
 
 @part
@@ -405,7 +378,9 @@ def child_ended(a: Any, shared: Any, rich: Any) -> None:
     if rich is not None and programs_of(a)[j].operation >= 0:
         if not step_over(a, j):
             return
-        give_up_calls(a, j, 1, rich)
+        if programs_of(a)[j].first >= 0:
+            give_up_calls(a, j, 1, rich)
+            pump_all(a, rich)
         quorum_met(a, j)
         if step_failed(a, j):
             job.outcome = _ERROR
@@ -505,7 +480,7 @@ def respond(a: Any, j: int, calls: Any, rich: Any) -> None:
         return
     c = job.call
     if c < 0:
-        probe_answered(a, i, job.tag, job.outcome == _OK, rich)
+        probe_answered(a, i, job.path, job.tag, job.outcome == _OK, rich)
         free_job(a, j)
         return
     call = calls_of(a)[c]
@@ -518,8 +493,11 @@ def respond(a: Any, j: int, calls: Any, rich: Any) -> None:
     if outcome == _OK:
         if job.finish_or_cpu > 0:
             count(a, instance.service, USEFUL, job.finish_or_cpu)
-        instance.outstanding -= 1
-        call.target = NONE
+        if rich is not None:
+            let_go_after(a, c, _OK, True, rich)
+        else:
+            instance.outstanding -= 1
+            call.target = NONE
         if rich is not None:
             a.answer_degraded = programs_of(a)[j].degraded
             accepted(a, c, instance.zone)
@@ -529,7 +507,9 @@ def respond(a: Any, j: int, calls: Any, rich: Any) -> None:
     waste(a, j, rich)
     if redispatches(a, c, outcome, rich):
         return
-    if call.target >= 0:
+    if rich is not None:
+        let_go_after(a, c, outcome, True, rich)
+    elif call.target >= 0:
         instances_of(a)[call.target].outstanding -= 1
         call.target = NONE
     attempt_failed(a, c, outcome, rich)
@@ -590,6 +570,8 @@ def cancel(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
             off_cpu(a, j, 0, shared, rich)
         elif calls is not None:
             give_up_calls(a, j, 0, rich)
+            if rich is not None:
+                pump_all(a, rich)
         instance.busy -= 1
         if rich is not None:
             change_rate(a, i, rich)

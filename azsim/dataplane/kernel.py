@@ -14,6 +14,7 @@ from azsim.dataplane.codes import INFINITE, OUTCOMES, InstanceState, Reason
 from azsim.dataplane.layout import Int64s, Plan, Recording
 from azsim.dataplane.meters import METER_WORDS
 from azsim.dataplane.protocol import Notice
+from azsim.dataplane.proxy_pools import count_checks, proxy_lengths, start_proxies
 from azsim.dataplane.state import (
     ACTED,
     BATCH,
@@ -144,7 +145,7 @@ class Kernel:
             "bits": BUCKETS // 64,
             "running": int(plan.instances["slots"].sum()) if self.variant != "lean" else 0,
             "order": i,
-            "notices": i,
+            "notices": max(i, count_checks(plan)),
             "traits": i if self.variant == "full" else 0,
             "lines": CLASSES * i if self.variant == "full" else 0,
             "visits": 1024 if self.variant == "full" else 0,
@@ -155,6 +156,7 @@ class Kernel:
             "caches": i if self.variant == "full" else 0,
             "stores": s,
             "replicas": s * len(plan.zones),
+            **(proxy_lengths(plan) if self.variant == "full" else {}),
             "hop_attempts": h,
             "hop_outcomes": h * OUTCOMES,
         }
@@ -174,6 +176,8 @@ class Kernel:
             self._pools[name] = self._memory[name].items()
             if name in given:
                 self._pools[name][:] = given[name]
+        if self.variant == "full":
+            start_proxies(plan, self._pools)
         for name in ("populations", "hops", "services", "instances"):
             for field in getattr(plan, name).dtype.names:
                 self._pools[name][field] = getattr(plan, name)[field]
@@ -195,7 +199,7 @@ class Kernel:
         for name in _GROWING:
             a[f"{name}_left"] = len(self._pools[name])
         a["shift"] = _ns_shift(plan)
-        self._make_room(extra=i + int(plan.populations["users"].sum()))
+        self._make_room(extra=self._reborn())
         self._control(loop.BEGIN)
 
     def _start_tables(self) -> None:
@@ -230,6 +234,10 @@ class Kernel:
         instances["heap_first"] = np.concatenate(([0], np.cumsum(instances["slots"], dtype=np.int64)[:-1]))
         self._pools["wheel"][:] = NONE
         self._pools["lines"]["head"] = self._pools["lines"]["tail"] = NONE
+
+    def _reborn(self) -> int:
+        """How many timers a start or a reset sets at once: a probe of each check, a thought of each user."""
+        return max(len(self._plan.instances), count_checks(self._plan)) + int(self._plan.populations["users"].sum())
 
     def _owners(self, hop: Any) -> int:
         """How many client processes call over a hop: each has a bucket of its own, if there are any."""
@@ -289,7 +297,9 @@ class Kernel:
         if self.variant == "full":
             spares = {"calls": loop.FULL_SPARE_CALLS, "jobs": loop.FULL_SPARE_JOBS, "nodes": loop.FULL_SPARE_NODES}
             spares["writes"] = loop.SPARE_WRITES
-        spares["nodes"] += extra + int(a["queued"])
+        waiting = int(a["waiting"])
+        spares["jobs"] += waiting
+        spares["nodes"] += extra + int(a["queued"]) + 3 * waiting
         for name, spare in spares.items():
             left = int(a[f"{name}_left"])
             if left < spare:
@@ -306,7 +316,7 @@ class Kernel:
         """The pools that hold as many items as another one."""
         if name == "nodes":
             return ("near", "far")
-        beside = {"calls": ("branches", "extras"), "jobs": ("programs", "visits", "errands")}
+        beside = {"calls": ("branches", "extras", "journeys"), "jobs": ("programs", "visits", "errands")}
         return beside.get(name, ()) if self.variant == "full" else ()
 
     # --- DataPlane -------------------------------------------------------------------------------------------------
@@ -370,6 +380,7 @@ class Kernel:
 
     def set_view(self, instance: int, healthy: bool) -> None:
         """See `DataPlane.set_view`."""
+        self._make_room()
         self._control(loop.SET_VIEW, instance, int(healthy))
 
     def set_instance_state(self, instance: int, state: InstanceState, backlog: int) -> None:
@@ -426,11 +437,12 @@ class Kernel:
 
     def set_member(self, instance: int, member: bool) -> None:
         """See `DataPlane.set_member`."""
+        self._make_room()
         self._control(loop.SET_MEMBER, instance, int(member))
 
     def set_probing(self, instance: int, on: bool) -> None:
         """See `DataPlane.set_probing`."""
-        self._make_room(extra=1)
+        self._make_room(extra=int(self._plan.services["checkers"].max()))
         self._control(loop.SET_PROBING, instance, int(on))
 
     def readings(self) -> Int64s:
@@ -481,8 +493,7 @@ class Kernel:
 
     def reset(self) -> None:
         """See `DataPlane.reset`."""
-        # Each probe may be sent anew, each user may think anew.
-        self._make_room(extra=len(self._plan.instances) + int(self._plan.populations["users"].sum()))
+        self._make_room(extra=self._reborn())
         self._control(loop.RESET)
 
     def set_retries(self, on: bool) -> None:

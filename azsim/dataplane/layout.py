@@ -124,6 +124,8 @@ SERVICE = np.dtype(
         ("health", "i4"),  # 1: targets are probed
         ("unhealthy_after", "i4"),
         ("healthy_after", "i4"),
+        ("checkers", "i4"),  # that probe each target, independently
+        ("checkers_need", "f8"),  # a target is healthy while more than this share of them hold it so
         ("probe_queue", "i4"),  # 1: probes wait in the queue, 0: answered from the side
         ("after_answer", "i4"),  # 1: the next probe follows `interval` after the last one ended
         ("interval_ns", "i8"),
@@ -185,6 +187,42 @@ TRAIT = np.dtype(
         ("cache_filled", "i8"),  # of them at the start
         ("cache_hit_ratio", "f8"),  # of a full cache
         ("cache_kept", "f8"),  # share of its entries that outlives a death or crash
+    ],
+    align=True,
+)
+
+# How a service is balanced that needs more than SERVICE says (D100 on).
+BALANCING = np.dtype(
+    [
+        ("proxied", "i4"),  # 1: its balancer keeps state in proxies
+        ("placement", "i4"),  # policy/balancing.py placements
+        ("proxies_first", "i4"),
+        ("proxies_count", "i4"),
+        ("locality", "i4"),  # policy/locality.py kinds
+        ("locality_targets", "i4"),  # zone-aware: eligible targets that it needs
+        ("spill_below", "f8"),
+        ("slow_start_ns", "i8"),  # 0: none
+        ("slow_start_aggression", "f8"),
+        ("slow_start_least", "f8"),
+        ("ewma_decay_ns", "i8"),
+        ("ewma_default_ns", "i8"),
+        ("outliers", "i4"),  # policy/outliers.py kinds
+        ("outlier_on", "i4"),  # bit 1 << outcome
+        ("outlier_errors", "i4"),  # in a row (consecutive), or within the window (max-fails)
+        ("outlier_at_least_one", "i4"),
+        ("outlier_uneject_on_check", "i4"),
+        ("outlier_window_ns", "i8"),  # consecutive: between sweeps; max-fails: counting window and time on the bench
+        ("outlier_base_ns", "i8"),
+        ("outlier_longest_ns", "i8"),
+        ("outlier_share", "f8"),
+        ("per_target", "i8"),  # dispatches of a proxy to one target at once; INFINITE: no limit
+        ("wait_places", "i8"),  # attempts that wait in a proxy
+        ("wait_ns", "i8"),  # how long; INFINITE: as long as their callers
+        ("node_slots", "i4"),  # attempts that a proxy works on at once; 0: it costs nothing and takes no time
+        ("node_work", "i4"),  # policy/distributions.py kinds, empirical excepted
+        ("node_work_a", "f8"),
+        ("node_work_b", "f8"),
+        ("node_queue", "i8"),  # attempts that wait for such a slot
     ],
     align=True,
 )
@@ -295,6 +333,9 @@ class Plan:
     mix: Records = field(default_factory=lambda: np.zeros(0, SHARE))  # by population
     recorded: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # arrivals of traces, ns, ascending in each
     standbys: tuple[Standby, ...] = ()
+    balancing: Records = field(default_factory=lambda: np.zeros(0, BALANCING))  # (S,), or empty: no service is proxied
+    weights: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # (I,), or empty
+    hop_proxies: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # (H,): first of the hop's proxies
 
 
 # Columns of Recording.populations. "At": counted when it happens. "By start": in the row in which the request started.

@@ -19,6 +19,7 @@ from azsim.dataplane.balancer import list_targets
 from azsim.dataplane.caller import (
     attempt_failed,
     let_go,
+    let_go_after,
     redispatches,
     request_arrives,
     send,
@@ -26,11 +27,13 @@ from azsim.dataplane.caller import (
     user_asks,
 )
 from azsim.dataplane.codes import Kind, Outcome, Reason
+from azsim.dataplane.dispatches import pass_on
 from azsim.dataplane.instance import cancel, child_ended, complete, deliver, is_parked, respond
 from azsim.dataplane.layout import CALLS_MAX
 from azsim.dataplane.probes import probe_answered, send_probe, set_probing
 from azsim.dataplane.queues import empty_slot, first_node, key_before, schedule, take_node
 from azsim.dataplane.shared_cpu import first_completion
+from azsim.dataplane.standings import forget_targets
 from azsim.dataplane.state import (
     BACKING_OFF,
     NONE,
@@ -62,6 +65,9 @@ _BACKOFF_END = int(Kind.BACKOFF_END)
 _PROBE_SEND = int(Kind.PROBE_SEND)
 _REQUEST_ARRIVAL = int(Kind.REQUEST_ARRIVAL)
 _DELIVERY = int(Kind.DELIVERY)
+_WAIT_TIMEOUT = int(Kind.WAIT_TIMEOUT)
+_ROUTED = int(Kind.ROUTED)
+_OVERLOAD = int(Outcome.OVERLOAD)
 _TIMED_OUT = int(Outcome.TIMEOUT)
 _REACHED = int(Reason.REACHED)
 _NOTICE = int(Reason.NOTICE)
@@ -109,9 +115,9 @@ def _happen(
         if jobs_of(a)[subject].generation == generation:
             cancel(a, subject, shared, calls, rich)
     elif kind == _PROBE_SEND:
-        send_probe(a, subject, tag, rich)
+        send_probe(a, subject, path, tag, rich)
     elif kind == _PROBE_TIMEOUT:
-        probe_answered(a, subject, tag, False, rich)
+        probe_answered(a, subject, path, tag, False, rich)
     else:
         call = calls_of(a)[subject]
         if call.generation != generation or call.tag >> 4 != tag >> 4:
@@ -127,10 +133,18 @@ def _happen(
             send(a, subject, rich)
         elif kind == _BALANCER_TIMEOUT:
             if not redispatches(a, subject, _TIMED_OUT, rich):
-                let_go(a, subject, rich)
+                let_go_after(a, subject, _TIMED_OUT, True, rich)
                 attempt_failed(a, subject, _TIMED_OUT, rich)
+        elif rich is not None and kind == _WAIT_TIMEOUT:
+            if calls_of(a)[subject].target < 0:  # it waits still
+                let_go(a, subject, rich)
+                attempt_failed(a, subject, _OVERLOAD, rich)
+        elif rich is not None and kind == _ROUTED:
+            outcome = pass_on(a, subject, rich)
+            if outcome >= 0:
+                attempt_failed(a, subject, outcome, rich)
         else:
-            timed_out(a, subject, rich)
+            timed_out(a, subject, 1 if kind == _CONNECT_TIMEOUT else 0, rich)
 
 
 @part
@@ -184,10 +198,11 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any, rich: Any) -> int:
     while True:
         if a.calls_left < SPARE_CALLS or a.jobs_left < SPARE_JOBS or a.nodes_left < SPARE_NODES:
             return _GROW
+        # One event may drop all who wait for a slot, and dispatch all who wait in proxies, with two timers each.
         if rich is not None and (
             a.calls_left < FULL_SPARE_CALLS
-            or a.jobs_left < FULL_SPARE_JOBS
-            or a.nodes_left < FULL_SPARE_NODES + a.queued
+            or a.jobs_left < FULL_SPARE_JOBS + a.waiting
+            or a.nodes_left < FULL_SPARE_NODES + a.queued + 3 * a.waiting
             or a.writes_left < SPARE_WRITES
         ):
             return _GROW
@@ -228,9 +243,9 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any, rich: Any) -> int:
                 if is_parked(a, c, _TIMEOUT, call.request, call.path, tag, c, call.generation, 0):
                     drop_timer(a, c)
                 else:
-                    timed_out(a, c, rich)
+                    timed_out(a, c, 0, rich)
             else:
-                timed_out(a, c, rich)
+                timed_out(a, c, 0, rich)
         elif source == _COMPLETIONS:
             if shared is not None:
                 complete(a, first_completion(a), shared, calls, rich)
@@ -301,7 +316,7 @@ def control(
     elif what == SET_MEMBER:
         conditions.set_member(a, subject, number, rich)
     elif what == SET_PROBING:
-        set_probing(a, subject, number)
+        set_probing(a, subject, number, rich)
     elif what == SET_STATE:
         conditions.set_instance_state(a, subject, number, extra, shared, calls, rich)
     elif what == SET_FACTOR:
@@ -333,12 +348,19 @@ def _begin(a: Any, rich: Any) -> None:
             _begin_users(a, p)
     for s in range(a.services_length):
         list_targets(a, s, rich)
+    if rich is not None:
+        for p in range(a.proxies_length):
+            forget_targets(a, p)
     instances = instances_of(a)
     for i in range(a.instances_length):
         service = state.services_of(a)[instances[i].service]
         if service.health == 1:
-            phase = service.phase_ns
-            if phase < 0:
-                u = unit(key_hash(a.key, -(i + 1), 0, 0, PHASE))
-                phase = int(u * float(service.interval_ns))
-            schedule(a, phase, _PROBE_SEND, -(i + 1), 0, 16, i, 0, 0)
+            checkers = 1
+            if rich is not None:
+                checkers = np_int(service.checkers)
+            for checker in range(checkers):
+                phase = service.phase_ns
+                if phase < 0:
+                    u = unit(key_hash(a.key, -(i + 1), checker, 0, PHASE))
+                    phase = int(u * float(service.interval_ns))
+                schedule(a, phase, _PROBE_SEND, -(i + 1), checker, 16, i, 0, 0)

@@ -10,20 +10,15 @@ from typing import Any
 from azsim.base.jit import part
 from azsim.base.seeds import OPERATION, STEP, key_hash
 from azsim.dataplane.layout import MIX_COLUMNS, MIX_OFFERED, WORK_STEP
+from azsim.dataplane.program_pools import branches_of, mix_of, mix_rows_of, operations_of, programs_of, steps_of
 from azsim.dataplane.state import (
     NONE,
-    branches_of,
     calls_of,
     hops_of,
     instances_of,
     jobs_of,
-    mix_of,
-    mix_rows_of,
-    operations_of,
     populations_of,
-    programs_of,
     services_of,
-    steps_of,
     work_table_of,
 )
 from azsim.dataplane.store_state import errands_of

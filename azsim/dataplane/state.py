@@ -15,6 +15,8 @@ import numpy as np
 from azsim.base.jit import memory, part
 from azsim.dataplane import layout
 from azsim.dataplane.policy_state import POLICY_POOLS
+from azsim.dataplane.program_pools import PROGRAM_POOLS
+from azsim.dataplane.proxy_pools import PROXY_POOLS
 from azsim.dataplane.store_state import STORE_POOLS, STORE_SCALARS
 
 NONE = -1
@@ -73,6 +75,7 @@ SERVICE = _with(
         ("targets_count", "i4"),
         ("last", "i4"),  # round-robin: last used instance
         ("position", "i4"),  # its place among the targets, or NONE when they have changed
+        ("checks_first", "i8"),  # with several checkers: checks of its first target
     ],
 )
 
@@ -203,32 +206,6 @@ JOB = np.dtype(
     align=True,
 )
 
-# What only the full kernel knows of a call and of a job, at the same number (programs.py).
-BRANCH = np.dtype(
-    [
-        ("operation", "i4"),  # asked for; NONE: work, then calls
-        ("mix", "i4"),  # row of Plan.mix it was drawn from
-        ("zone", "i4"),  # the only zone it may go to, NONE: as its hop says
-        ("next", "i4"),  # other calls of the same step
-        ("previous", "i4"),
-    ],
-    align=True,
-)
-PROGRAM = np.dtype(
-    [
-        ("cpu", "i8"),  # used in earlier steps, 2^-10 ns
-        ("deadline_ns", "i8"),  # of its calls (R7)
-        ("operation", "i4"),
-        ("step", "i4"),  # next one
-        ("first", "i4"),  # of its calls under way
-        ("pending", "i4"),  # how many of the step's calls have not ended
-        ("short", "i4"),  # how many must still succeed
-        ("spare", "i4"),  # how many may still fail
-        ("degraded", "i4"),
-    ],
-    align=True,
-)
-
 NODE = np.dtype(
     [
         ("t_ns", "i8"),
@@ -268,12 +245,6 @@ POOLS: dict[str, tuple[Any, str]] = POLICY_POOLS | {
     "recorded": (np.dtype("i8"), "Plan.recorded"),
     "arrivals": (ARRIVAL, "(P * BATCH,)"),
     "tokens": (np.dtype("i8"), "(buckets,) thousandths"),
-    "operations": (layout.OPERATION, "Plan.operations"),
-    "steps": (layout.STEP, "Plan.steps"),
-    "mix": (layout.SHARE, "Plan.mix"),
-    "mix_rows": (np.dtype("i8"), "Recording.mix, flat; grows"),
-    "branches": (BRANCH, "grows with calls; full kernel only"),
-    "programs": (PROGRAM, "grows with jobs; full kernel only"),
     "calls": (CALL, "grows"),
     "jobs": (JOB, "grows"),
     "nodes": (NODE, "grows"),
@@ -283,13 +254,15 @@ POOLS: dict[str, tuple[Any, str]] = POLICY_POOLS | {
     "bits": (np.dtype("u8"), "(BUCKETS / 64,) which buckets hold nodes"),
     "running": (np.dtype("i4"), "(sum of slots,) heaps of jobs on CPU"),
     "order": (np.dtype("i4"), "(I,) heap of instances by next completion"),
-    "notices": (NOTICE, "(I,)"),
+    "notices": (NOTICE, "(I,) or more: one per check"),
     "population_rows": (np.dtype("i8"), "Recording.populations, flat; grows"),
     "service_rows": (np.dtype("i8"), "Recording.services, flat; grows"),
     "zone_rows": (np.dtype("i8"), "Recording.zones, flat; grows"),
     "latency_rows": (np.dtype("i8"), "Recording.latency, flat; grows"),
     "hop_attempts": (np.dtype("i8"), "Recording.hop_attempts"),
     "hop_outcomes": (np.dtype("i8"), "Recording.hop_outcomes, flat"),
+    **PROGRAM_POOLS,
+    **PROXY_POOLS,
 }
 POOLS |= STORE_POOLS
 
@@ -337,6 +310,7 @@ _SCALARS = [
     "answer_degraded",  # whether the answer that is being accepted is
     "notice_count",
     "queued",  # jobs in all queues, kept by the full kernel only: a queue may answer all that it holds at one event
+    "waiting",  # calls that wait in proxies
     "successes",  # requests that have ended so far
     "failures",
     *STORE_SCALARS,
@@ -442,36 +416,6 @@ def arrivals_of(a: Any) -> Any:
 @part
 def tokens_of(a: Any) -> Any:
     return memory(a.tokens_at, _INT64)
-
-
-@part
-def operations_of(a: Any) -> Any:
-    return memory(a.operations_at, layout.OPERATION)
-
-
-@part
-def steps_of(a: Any) -> Any:
-    return memory(a.steps_at, layout.STEP)
-
-
-@part
-def mix_of(a: Any) -> Any:
-    return memory(a.mix_at, layout.SHARE)
-
-
-@part
-def mix_rows_of(a: Any) -> Any:
-    return memory(a.mix_rows_at, _INT64)
-
-
-@part
-def branches_of(a: Any) -> Any:
-    return memory(a.branches_at, BRANCH)
-
-
-@part
-def programs_of(a: Any) -> Any:
-    return memory(a.programs_at, PROGRAM)
 
 
 @part

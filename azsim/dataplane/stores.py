@@ -7,19 +7,8 @@ from typing import Any
 from azsim.base.jit import part
 from azsim.dataplane.codes import INFINITE, InstanceState
 from azsim.dataplane.layout import LOST, QUORUM_STEP, SERVICE_COLUMNS, WRITES
-from azsim.dataplane.state import (
-    NONE,
-    branches_of,
-    calls_of,
-    hops_of,
-    instances_of,
-    np_int,
-    operations_of,
-    programs_of,
-    service_rows_of,
-    services_of,
-    steps_of,
-)
+from azsim.dataplane.program_pools import branches_of, operations_of, programs_of, steps_of
+from azsim.dataplane.state import NONE, calls_of, hops_of, instances_of, np_int, service_rows_of, services_of
 from azsim.dataplane.store_state import errands_of, replicas_of, stores_of, writes_of
 
 _DEAD = int(InstanceState.DEAD)

@@ -19,6 +19,12 @@ def streak_after(streak: int, passed: bool) -> int:
 
 
 @rule
+def enough_hold_it_healthy(healthy: int, checkers: int, need: float) -> bool:
+    """Whether a target counts as healthy: more than a share of its checkers say so (Route 53: 18%)."""
+    return float(healthy) > need * float(checkers)
+
+
+@rule
 def healthy_after_streak(healthy: bool, streak: int, unhealthy_after: int, healthy_after: int) -> bool:
     """The sensed health, given the streak that ends with the newest probe."""
     if healthy:

@@ -19,7 +19,7 @@ from azsim.scenario.service import Balancer, Instance, Service
 from azsim.scenario.traffic import Population
 from azsim.scenario.validation import callers_first
 
-_ADAPTIVE: Final = ("least-outstanding", "two-choices")
+_ADAPTIVE: Final = ("least-outstanding", "two-choices", "peak-ewma")
 
 
 def arithmetic(contents: Contents) -> Figures:
@@ -143,6 +143,8 @@ def _split(service: Service, zones: list[str], mix: Mix, cold: str | None) -> di
         weights = {zone: float(weight > 0) for zone, weight in weights.items()}
     elif service.balancer.algorithm in _ADAPTIVE:
         weights = {zone: _capacity(service, zone, mix, cold) for zone in zones}
+    elif service.balancer.algorithm == "weighted-random":
+        weights = {zone: weight * service.instance(zone).weight for zone, weight in weights.items()}
     total = sum(weights.values())
     return {zone: weight / total for zone, weight in weights.items()} if total else {}
 

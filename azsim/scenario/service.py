@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Discriminator, Field, Strict, Tag
+from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
+from azsim.scenario.balancing import Ewma, Locality, Node, Outliers, SlowStart, WaitQueue
 from azsim.scenario.data import Cache, Replication
 from azsim.scenario.fields import (
     BALANCER_ATTEMPTS_MAX,
+    CHECKERS_MAX,
+    NODES_MAX,
     QUEUE_MAX,
     SLOTS_MAX,
+    WEIGHT_MAX,
     Count,
     CountOrZero,
     Duration,
@@ -27,6 +31,7 @@ from azsim.scenario.fields import (
     Share,
     Unbuilt,
     key,
+    refuse,
     unbuilt,
 )
 from azsim.scenario.operation import Call, Step
@@ -36,7 +41,7 @@ from azsim.scenario.scaling import Scaling
 from azsim.scenario.tree import Path
 from azsim.scenario.work import Work
 
-Algorithm = Literal["random", "round-robin", "least-outstanding", "two-choices"]
+Algorithm = Literal["random", "round-robin", "least-outstanding", "two-choices", "weighted-random", "peak-ewma"]
 
 
 class Instance(Model):
@@ -64,6 +69,9 @@ class Instance(Model):
         choices=DISCIPLINES,
     )
     work: Work = key("CPU time of one request on one core.", example={"distribution": "exponential", "mean": "20ms"})
+    weight: Annotated[int, Strict(), Field(ge=0, le=WEIGHT_MAX)] = key(
+        "Its share of requests beside others' where the algorithm is `weighted-random`.", default=100, example=50
+    )
     drop_expired: Flag = key(
         "Whether work whose caller cannot use it any more is dropped when its turn comes (R7).",
         default=False,
@@ -98,9 +106,36 @@ class Instance(Model):
 
 
 class FailOpenBelow(Model):
-    """Ignore health when too few targets are healthy."""
+    """Ignore health when too few targets are healthy, by share, by count, or by whichever comes first."""
 
-    below: Share = key("The share of healthy targets under which all are used.", example="50%")
+    below: Share | None = key(
+        "The share of healthy targets under which all are used.", default=None, default_text="`none`", example="50%"
+    )
+    fewer_than: Count | None = key(
+        "The number of healthy targets under which all are used.", default=None, default_text="`none`", example=3
+    )
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> FailOpenBelow:
+        if self.below is None and self.fewer_than is None:
+            refuse("says below which share or number of healthy targets health is ignored", "{below: 50%}")
+        return self
+
+    def share(self, targets: int) -> float:
+        """The share of so many targets under which all are used. Counts fall between two numbers of targets."""
+        of_count = 0.0 if self.fewer_than is None else (self.fewer_than - 0.5) / targets
+        return max(self.below or 0.0, of_count)
+
+
+class Checkers(Model):
+    """Several checkers that probe every target, each for itself (H2)."""
+
+    count: Annotated[int, Strict(), Field(ge=1, le=CHECKERS_MAX)] = key("How many there are.", default=1, example=15)
+    need: Share = key(
+        "A target is healthy while more than this share of them hold it so (Route 53: 18%).",
+        default="0%",
+        example="18%",
+    )
 
 
 class Health(Model):
@@ -110,6 +145,11 @@ class Health(Model):
     timeout: PositiveDuration = key("How long a probe waits for its answer.", default="5s", example="5s")
     unhealthy_after: Count = key("Failed probes in a row that put a target out of rotation.", default=2, example=2)
     healthy_after: Count = key("Passed probes in a row that put it back.", default=5, example=5)
+    checkers: Checkers = key(
+        "Who probes: one checker, or several with a rule that counts them.",
+        default={},
+        example={"count": 15, "need": "18%"},
+    )
     probe: Literal["queue", "bypass"] = key(
         "Whether a probe waits in the instance's queue like a request, or is answered from the side.",
         default="queue",
@@ -136,7 +176,7 @@ class Health(Model):
         "When health is ignored and every target is used: `all-unhealthy`, `never`, or below a healthy share (B4).",
         default="all-unhealthy",
         example="all-unhealthy",
-        rule="must be `all-unhealthy`, `never` or {below: a share}",
+        rule="must be `all-unhealthy`, `never` or {below: a share, fewer_than: a number}",
     )
     propagation: Duration = key("Time from a changed verdict to the balancer acting on it.", default="1s", example="1s")
 
@@ -156,17 +196,28 @@ class BalancerRetry(Model):
 class Balancer(Model):
     """How requests to a service are spread over its instances (B)."""
 
-    placement: Literal["regional"] = key(
-        "Where it runs: `regional` stands outside the zones and does not fail.",
+    placement: Literal["regional", "caller"] = key(
+        "Where it runs: `regional` stands outside the zones and does not fail; `caller` is part of each calling "
+        "process, which keeps its own turn, counts, latencies and ejections.",
         default="regional",
         example="regional",
-        unbuilt=dict.fromkeys(("zonal", "caller"), "placement: regional"),
+        unbuilt={"zonal": "placement: regional"},
+    )
+    nodes: Annotated[int, Strict(), Field(ge=1, le=NODES_MAX)] = key(
+        "How many nodes a regional balancer has. Each keeps its own turn, counts, latencies and ejections; a request "
+        "goes through any of them.",
+        default=1,
+        example=3,
+    )
+    node: OrNone[Node] = key(
+        "What one node can do; `none`: passing a request on costs nothing (B1).",
+        default="none",
+        example={"slots": 8, "work": {"distribution": "constant", "mean": "1ms"}, "queue": 1000},
     )
     algorithm: Algorithm = key(
         "How a target is chosen (B3).",
         default="round-robin",
         example="round-robin",
-        unbuilt=dict.fromkeys(("weighted-random", "peak-ewma", "zone-aware"), "algorithm: least-outstanding"),
     )
     cross_zone: Flag = key(
         "Whether all targets are one pool; otherwise a zone is drawn first, then a target in it.",
@@ -189,8 +240,38 @@ class Balancer(Model):
     retry: OrNone[BalancerRetry] = key(
         "Attempts on other targets, unseen by the client.", default="none", example={"attempts": 3, "on": ["refused"]}
     )
-    outliers: Unbuilt = unbuilt("Ejection of targets by the answers they give.", "health: {interval: 5s, timeout: 2s}")
-    queue: Unbuilt = unbuilt("Requests held by the balancer beyond a target's limit.", "queue: 1000 of the service")
+    ewma: Ewma = key(
+        "How `algorithm: peak-ewma` weighs latencies.", default={}, example={"decay": "10s", "default_latency": "30ms"}
+    )
+    locality: OrNone[Locality] = key(
+        "Which requests stay in their caller's zone; those of callers outside go anywhere.",
+        default="none",
+        example={"kind": "prefer", "spill_below": "71.4%"},
+    )
+    slow_start: OrNone[SlowStart] = key(
+        "How a target that returns to rotation gets its share.", default="none", example={"window": "30s"}
+    )
+    outliers: OrNone[Outliers] = key(
+        "Ejection of targets by the answers they give (B5).",
+        default="none",
+        example={"kind": "consecutive", "errors": 5, "max_share": "50%"},
+    )
+    queue: OrNone[WaitQueue] = key(
+        "A limit of each target, and what the balancer holds beyond it (B5).",
+        default="none",
+        example={"per_target": 4, "timeout": "500ms"},
+    )
+
+    @property
+    def is_proxied(self) -> bool:
+        """Whether it keeps count of its targets in proxies, one or many."""
+        counts = (self.locality, self.slow_start, self.outliers, self.queue, self.node)
+        return (
+            self.placement == "caller"
+            or self.nodes > 1
+            or self.algorithm in ("weighted-random", "peak-ewma")
+            or any(one is not None for one in counts)
+        )
 
 
 class PlacedCall(NamedTuple):

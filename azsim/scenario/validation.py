@@ -31,11 +31,12 @@ INSTANCES_MAX: Final = 100_000
 HOPS_MAX: Final = 1000
 CALLS_MAX: Final = 63  # of one operation: their numbers are part of a draw's key (D1)
 SLOTS_IN_TOTAL_MAX: Final = 10_000_000
+STANDINGS_MAX: Final = 10_000_000
 
 
 def problems_across(contents: Contents) -> list[Problem]:
     """Every rule between keys that the scenario breaks."""
-    checks = (_zones, _pairs, _times, _traffic, _services, _calls, _faults, _stresses, _data_loss, _abort)
+    checks = (_zones, _pairs, _times, _traffic, _services, _proxies, _calls, _faults, _stresses, _data_loss, _abort)
     return [problem for check in checks for problem in check(contents)]
 
 
@@ -240,6 +241,30 @@ def _balancer(balancer: Balancer, path: Path) -> Iterator[Problem]:
         yield Problem((*path, "health", "timeout"), rule, longest)
     if balancer.retry is not None:
         yield from _outcomes(balancer.retry.on, (*path, "retry", "on"))
+    if balancer.node is not None and balancer.node.work.distribution == "empirical":
+        yield Problem((*path, "node", "work", "distribution"), "a node's work is not measured values", "lognormal")
+    elif balancer.node is not None and balancer.node.work.mean_ns <= 0:
+        yield Problem((*path, "node", "work"), "work must be more than 0 on average", "{mean: 1ms}")
+    if balancer.placement == "caller" and (balancer.node is not None or balancer.nodes > 1):
+        rule = "a balancer that is part of its callers has no nodes of its own"
+        yield Problem((*path, "node" if balancer.node is not None else "nodes"), rule, "none")
+    if balancer.outliers is not None:
+        yield from _outcomes(balancer.outliers.on, (*path, "outliers", "on"))
+
+
+def _proxies(contents: Contents) -> Iterator[Problem]:
+    """Callers that are proxies keep a record of every target."""
+    for name, service in contents.services.items():
+        if service.balancer.placement != "caller":
+            continue
+        callers = sum(population.clients for population in contents.traffic.values() if population.to == name)
+        for caller in contents.services.values():
+            calls = sum(call.to == name for call in caller.calls)
+            callers += calls * sum(caller.instances(zone) for zone in contents.zones)
+        records = callers * sum(service.instances(zone) for zone in contents.zones)
+        if records > STANDINGS_MAX:
+            rule = f"{callers} callers would keep {records} records of targets; at most {STANDINGS_MAX} are simulated"
+            yield Problem(("services", name, "balancer", "placement"), rule, "regional")
 
 
 def _calls(contents: Contents) -> Iterator[Problem]:

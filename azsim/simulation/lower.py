@@ -45,6 +45,7 @@ from azsim.scenario.programs import mean_work_ns
 from azsim.scenario.retry import Budget, Grpc, Retry, TokenBucket
 from azsim.scenario.service import FailOpenBelow, Health, Instance, Service
 from azsim.scenario.traffic import Population, RatePoint
+from azsim.simulation.lower_balancing import balancing_tables
 from azsim.simulation.lower_policies import Policies, mask
 from azsim.simulation.lower_programs import Programs, cumulated
 from azsim.simulation.lower_work import WorkTable, work_parameters
@@ -59,6 +60,8 @@ _ALGORITHMS = {
     "round-robin": balancing.ROUND_ROBIN,
     "least-outstanding": balancing.LEAST_OUTSTANDING,
     "two-choices": balancing.TWO_CHOICES,
+    "weighted-random": balancing.WEIGHTED_RANDOM,
+    "peak-ewma": balancing.PEAK_EWMA,
 }
 _JITTERS = {
     "none": retry.NO_JITTER,
@@ -107,6 +110,8 @@ _NO_HEALTH: Row = {
     "health": 0,
     "unhealthy_after": 1,
     "healthy_after": 1,
+    "checkers": 1,
+    "checkers_need": 0.0,
     "probe_queue": 0,
     "after_answer": 0,
     "interval_ns": INFINITE,
@@ -156,7 +161,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         recorded += population.recorded
     service_rows = []
     for name, service in scenario.services.items():
-        row = _service(service)
+        row = _service(service, counts[name])
         row |= {"instances_first": numbers[name, scenario.zones[0]].start, "instances_count": counts[name]}
         row |= {"calls_first": len(hops.rows), "calls_count": len(service.calls)}
         control_zone = service.balancer.control_zone
@@ -165,6 +170,8 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         row |= {"hops_count": len(numbers_of_hops), "operation": programs.default(name)}
         programs.add(name, numbers_of_hops)
         service_rows.append(row)
+    balancers = [service.balancer for service in scenario.services.values()]
+    balancing_table, hop_proxies = balancing_tables(balancers, hops.rows, hops.clients)
     return Plan(
         key=run_key(seed, replicate),
         epoch=0,
@@ -199,22 +206,34 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
             for name, service in scenario.services.items()
             if service.standby is not None
         ),
+        balancing=balancing_table,
+        weights=_weights(scenario, numbers),
+        hop_proxies=hop_proxies,
     )
 
 
 def _is_rich(scenario: Scenario) -> bool:
     """Whether something is used that only the full kernel has."""
-    instances = [service.instance(zone) for service in scenario.services.values() for zone in scenario.zones]
+    services = scenario.services.values()
+    instances = [service.instance(zone) for service in services for zone in scenario.zones]
     return (
         any(population.priority or population.users is not None for population in scenario.traffic.values())
         or any(map(_has_traits, instances))
         or any(fault.kind in _RICH_FAULTS for fault in scenario.faults)
+        or any(service.balancer.is_proxied for service in services)
+        or any(health.checkers.count > 1 for service in services if (health := service.balancer.health) is not None)
         or any(
             lower(scenario.changed_by(fault).with_({"faults": []}), 0).rich
             for fault in scenario.faults
             if fault.kind == "change"
         )
     )
+
+
+def _weights(scenario: Scenario, numbers: Mapping[tuple[str, str], range]) -> Int64s:
+    """The weight of each instance."""
+    weights = [[scenario.services[name].instance(zone).weight] * len(own) for (name, zone), own in numbers.items()]
+    return np.array([weight for own in weights for weight in own], np.int64)
 
 
 def changed_rows(before: Scenario, after: Scenario) -> tuple[dict[int, Row], dict[int, Row]]:
@@ -304,6 +323,7 @@ class _Hops:
     def __init__(self, scenario: Scenario, programs: Programs) -> None:
         self.rows: list[Row] = []
         self.policies = Policies()
+        self.clients: list[int] = []  # client processes of each
         self.buckets = 0
         self._numbers = {name: number for number, name in enumerate(scenario.services)}
         self._services = scenario.services
@@ -337,6 +357,7 @@ class _Hops:
         if row["buckets_first"] >= 0:
             self.buckets += clients
         self.rows.append(row)
+        self.clients.append(clients)
         cached = (
             caller >= 0 and isinstance(hop, Call) and hop.cached and list(self._services.values())[caller].has_cache
         )
@@ -379,8 +400,8 @@ def _bucket(budget: Budget | None, buckets_first: int) -> Row:
     }
 
 
-def _service(service: Service) -> Row:
-    """A service's balancer and health checks."""
+def _service(service: Service, instances: int) -> Row:
+    """A service's balancer and health checks of so many instances."""
     balancer = service.balancer
     return {
         "replication_ns": -1 if service.replication is None else service.replication.lag,
@@ -389,18 +410,20 @@ def _service(service: Service) -> Row:
         "balancer_timeout_ns": _or_infinite(balancer.timeout),
         "redispatch_attempts": balancer.retry.attempts if balancer.retry else 1,
         "redispatch_on": mask(balancer.retry.on) if balancer.retry else 0,
-    } | (_NO_HEALTH if balancer.health is None else _health(balancer.health))
+    } | (_NO_HEALTH if balancer.health is None else _health(balancer.health, instances))
 
 
-def _health(health: Health) -> Row:
+def _health(health: Health, instances: int) -> Row:
     fail_open_below = balancing.NEVER_OPEN if health.fail_open == "never" else 0.0
     if isinstance(health.fail_open, FailOpenBelow):
-        fail_open_below = health.fail_open.below
+        fail_open_below = health.fail_open.share(instances)
     return {
         "fail_open_below": fail_open_below,
         "health": 1,
         "unhealthy_after": health.unhealthy_after,
         "healthy_after": health.healthy_after,
+        "checkers": health.checkers.count,
+        "checkers_need": health.checkers.need,
         "probe_queue": int(health.probe == "queue"),
         "after_answer": int(health.schedule == "after-answer"),
         "interval_ns": health.interval,

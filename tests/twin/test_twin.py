@@ -6,11 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from azsim.dataplane.codes import InstanceState
+from azsim.dataplane.codes import InstanceState, Outcome
 from azsim.dataplane.kernel import Kernel
 from azsim.dataplane.reference import Reference
+from azsim.policy import balancing, retry
 from tests.plans import MS, make_plan, population, service
-from tests.twin.worlds import END_NS, FEATURES, Action, World, differences, note_what_happened, run_world, worlds
+from tests.twin.drawing import FEATURES
+from tests.twin.worlds import END_NS, Action, World, differences, note_what_happened, run_world, worlds
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
@@ -66,6 +68,22 @@ def test_work_that_a_crash_has_answered_does_not_complete() -> None:
     )
     crash = Action(2_900_000, "set_instance_state", (0, InstanceState.CRASHED, 0))
     agree(World(plan, (crash,), ()))
+
+
+def test_a_call_knows_nothing_of_the_targets_of_calls_before_it() -> None:
+    """Its first attempt has found no target; the second avoids none, though the record was another call's."""
+    refused = [Outcome.NO_TARGET]
+    clients = {"attempts": 2, "retry_on": refused, "backoff": retry.NO_JITTER}
+    clients |= {"backoff_base_ns": 2 * MS, "backoff_cap_ns": 2 * MS}
+    plan = make_plan(
+        populations=[population(arrivals_ns=[MS, 2 * MS, 20 * MS], avoid_previous=1, **clients)],
+        services=[service(per_zone={"a": 1, "b": 1}, work_ns=4 * MS, fail_open_below=balancing.NEVER_OPEN)],
+    )
+    gone = [Action(19 * MS, "set_view", (i, False)) for i in (0, 1)]
+    back = [Action(21 * MS, "set_view", (i, True)) for i in (0, 1)]
+    # The first call, on target 1, ends last, so that its record is the first to be used again.
+    slow = [Action(MS // 2, "set_latency", (0, MS))]
+    agree(World(plan, (*slow, *gone, *back), ()))
 
 
 def test_features_were_drawn() -> None:

@@ -6,7 +6,6 @@ would part. Each draw tells `FEATURES` what it contains, and the test prints how
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,16 @@ from azsim.dataplane import layout
 from azsim.dataplane.codes import INFINITE, InstanceState, Outcome, Reason
 from azsim.dataplane.layout import POLICY_CHANGEABLE, Plan, Recording
 from azsim.dataplane.protocol import DataPlane, Notice
-from azsim.policy import balancing, breakers, cpu, distributions, guards, limits, retry, shedding
+from azsim.policy import (
+    balancing,
+    breakers,
+    cpu,
+    distributions,
+    guards,
+    limits,
+    retry,
+    shedding,
+)
 from tests.plans import (
     MS,
     CallSpec,
@@ -34,20 +42,12 @@ from tests.plans import (
     service,
     work_step,
 )
+from tests.twin.balancers import proxies
+from tests.twin.drawing import RETRIED, grid, note
 
-FEATURES: Counter[str] = Counter()
 END_NS = 400 * MS
 BREAKERS = [breakers.CONSECUTIVE, breakers.COUNT_WINDOW, breakers.TIME_WINDOW, breakers.CUMULATIVE]
 BUDGETS = [guards.TOKEN_BUCKET, guards.GRPC, guards.RATIO, guards.CLIENT_THROTTLING]
-
-RETRIED = [
-    Outcome.ERROR,
-    Outcome.REFUSED,
-    Outcome.RESET,
-    Outcome.OVERLOAD,
-    Outcome.NO_TARGET,
-    Outcome.TIMEOUT,
-]
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,6 @@ class World:
     cuts: tuple[int, ...]
 
 
-def _note(feature: str, present: bool) -> None:
-    if present:
-        FEATURES[feature] += 1
-
-
-def _grid(low_ms: float, high_ms: float) -> st.SearchStrategy[int]:
-    """Half-milliseconds, as nanoseconds."""
-    return st.integers(int(low_ms * 2), int(high_ms * 2)).map(lambda half: half * MS // 2)
-
-
 def _mostly() -> st.SearchStrategy[bool]:
     return st.sampled_from([True, True, True, False])
 
@@ -86,30 +76,30 @@ def _mostly() -> st.SearchStrategy[bool]:
 def _hops(draw: Any, deadlines: bool, rich: bool) -> dict[str, Any]:
     hop: dict[str, Any] = {
         "attempts": draw(st.integers(1, 4)),
-        "timeout_ns": draw(st.one_of(_grid(2, 60), st.just(INFINITE))),
-        "connect_timeout_ns": draw(st.one_of(st.just(INFINITE), _grid(0.5, 20))),
-        "deadline_ns": draw(_grid(10, 150)) if deadlines and draw(st.booleans()) else INFINITE,
+        "timeout_ns": draw(st.one_of(grid(2, 60), st.just(INFINITE))),
+        "connect_timeout_ns": draw(st.one_of(st.just(INFINITE), grid(0.5, 20))),
+        "deadline_ns": draw(grid(10, 150)) if deadlines and draw(st.booleans()) else INFINITE,
         "retry_on": tuple(draw(st.sets(st.sampled_from(RETRIED), min_size=0 if draw(st.booleans()) else 6))),
         "backoff": draw(st.sampled_from([retry.AT_ONCE, retry.NO_JITTER, retry.FULL, retry.EQUAL, retry.DECORRELATED])),
-        "backoff_base_ns": draw(_grid(0.5, 20)),
+        "backoff_base_ns": draw(grid(0.5, 20)),
         "backoff_factor": draw(st.sampled_from([1.0, 1.5, 2.0])),
-        "backoff_cap_ns": draw(_grid(20, 60)),
+        "backoff_cap_ns": draw(grid(20, 60)),
         "cancel": draw(st.integers(0, 1)),
         "same_zone": draw(st.integers(0, 1)),
     }
-    _note("retry", hop["attempts"] > 1 and len(hop["retry_on"]) > 0)
-    _note("no timeout", hop["timeout_ns"] == INFINITE)
-    _note("connect timeout", hop["connect_timeout_ns"] < INFINITE)
-    _note("deadline", hop["deadline_ns"] < INFINITE)
-    _note("cancel", hop["cancel"] == 1)
-    _note("same zone", hop["same_zone"] == 1)
-    _note(f"back-off kind {hop['backoff']}", hop["attempts"] > 1)
+    note("retry", hop["attempts"] > 1 and len(hop["retry_on"]) > 0)
+    note("no timeout", hop["timeout_ns"] == INFINITE)
+    note("connect timeout", hop["connect_timeout_ns"] < INFINITE)
+    note("deadline", hop["deadline_ns"] < INFINITE)
+    note("cancel", hop["cancel"] == 1)
+    note("same zone", hop["same_zone"] == 1)
+    note(f"back-off kind {hop['backoff']}", hop["attempts"] > 1)
     if rich:
         hop["prefer_zone"] = draw(st.integers(0, 1)) if hop["same_zone"] == 0 else 0
         hop["spill_below"] = draw(st.sampled_from([0.0, 0.6, 1.0]))
         hop["propagate_deadline"] = draw(st.integers(0, 1))
-        _note("prefer zone", hop["prefer_zone"] == 1)
-        _note("deadline propagated", hop["propagate_deadline"] == 1)
+        note("prefer zone", hop["prefer_zone"] == 1)
+        note("deadline propagated", hop["propagate_deadline"] == 1)
     if draw(st.booleans()):
         hop |= {
             "budget_capacity": draw(st.integers(0, 20)) * 1000,
@@ -119,7 +109,7 @@ def _hops(draw: Any, deadlines: bool, rich: bool) -> dict[str, Any]:
             "budget_deposit_after_retry": draw(st.sampled_from([-1, 0, 700])),
             "budget_on_request": draw(st.integers(0, 1)),
         }
-        _note("budget", True)
+        note("budget", True)
     if rich:
         hop |= draw(_policies(hop))
     return hop
@@ -129,11 +119,11 @@ def _hops(draw: Any, deadlines: bool, rich: bool) -> dict[str, Any]:
 def _policies(draw: Any, hop: dict[str, Any]) -> dict[str, Any]:
     """What only a rich kernel has: other budgets and jitter, other targets, waits that are asked for."""
     policy: dict[str, Any] = {"avoid_previous": draw(st.integers(0, 1))}
-    policy["retry_after_ns"] = draw(st.one_of(st.just(-1), _grid(0, 20)))
+    policy["retry_after_ns"] = draw(st.one_of(st.just(-1), grid(0, 20)))
     if draw(st.booleans()):
         policy |= {"backoff": retry.PROPORTIONAL, "backoff_spread": draw(st.sampled_from([0.2, 1.0]))}
     policy["budget"] = draw(st.sampled_from(BUDGETS))
-    policy["budget_part_ns"] = draw(_grid(0.5, 20))
+    policy["budget_part_ns"] = draw(grid(0.5, 20))
     if policy["budget"] == guards.GRPC:
         policy |= {"budget_capacity": draw(st.integers(1, 6)) * 1000, "budget_deposit": draw(st.integers(0, 1000))}
         policy |= {"budget_cost": 0, "budget_timeout_cost": 0, "budget_deposit_after_retry": policy["budget_deposit"]}
@@ -144,11 +134,11 @@ def _policies(draw: Any, hop: dict[str, Any]) -> dict[str, Any]:
     elif policy["budget"] == guards.CLIENT_THROTTLING:
         policy |= {"budget_capacity": None, "throttle_k": draw(st.sampled_from([1.0, 1.5, 2.0]))}
     retries = hop["attempts"] > 1 and len(hop["retry_on"]) > 0
-    _note("avoids the previous target", retries and policy["avoid_previous"] == 1)
-    _note("retry after overload", Outcome.OVERLOAD in hop["retry_on"] and retries and policy["retry_after_ns"] >= 0)
-    _note("proportional jitter", retries and "backoff" in policy)
-    _note("gRPC budget", retries and policy["budget"] == guards.GRPC)
-    _note("ratio budget", retries and policy["budget"] == guards.RATIO)
+    note("avoids the previous target", retries and policy["avoid_previous"] == 1)
+    note("retry after overload", Outcome.OVERLOAD in hop["retry_on"] and retries and policy["retry_after_ns"] >= 0)
+    note("proportional jitter", retries and "backoff" in policy)
+    note("gRPC budget", retries and policy["budget"] == guards.GRPC)
+    note("ratio budget", retries and policy["budget"] == guards.RATIO)
     kind = draw(st.sampled_from([breakers.NO_BREAKER, *BREAKERS]))
     if kind != breakers.NO_BREAKER:
         policy |= {
@@ -157,22 +147,22 @@ def _policies(draw: Any, hop: dict[str, Any]) -> dict[str, Any]:
             "breaker_probes": draw(st.integers(1, 3)),
             "breaker_volume": draw(st.integers(1, 4)),
             "breaker_rate": draw(st.sampled_from([1, 100_000, 333_333, 500_000, 1_000_000])),
-            "breaker_open_ns": draw(_grid(0.5, 60)),
+            "breaker_open_ns": draw(grid(0.5, 60)),
             "breaker_window": draw(st.integers(4, 8)),
-            "breaker_part_ns": draw(_grid(0.5, 20)),
+            "breaker_part_ns": draw(grid(0.5, 20)),
         }
         if draw(st.booleans()):
             policy["retry_on"] = (*hop["retry_on"], Outcome.BREAKER_OPEN)
-    _note(f"breaker kind {kind}", kind != breakers.NO_BREAKER)
-    _note("retried while the breaker is open", "retry_on" in policy and hop["attempts"] > 1)
-    _note("client throttling", policy["budget"] == guards.CLIENT_THROTTLING)
+    note(f"breaker kind {kind}", kind != breakers.NO_BREAKER)
+    note("retried while the breaker is open", "retry_on" in policy and hop["attempts"] > 1)
+    note("client throttling", policy["budget"] == guards.CLIENT_THROTTLING)
     return policy
 
 
 @st.composite
 def _work(draw: Any, table: list[int]) -> dict[str, Any]:
     kind = draw(st.sampled_from(range(7)))
-    mean = draw(_grid(0, 12))
+    mean = draw(grid(0, 12))
     a, b = float(mean), 0.0
     if kind == distributions.LOGNORMAL:
         a, b = float(np.log(max(mean, 1000))), 0.5
@@ -182,7 +172,7 @@ def _work(draw: Any, table: list[int]) -> dict[str, Any]:
         a, b = 1 / 2.5, max(1.0, mean * 0.6)
     elif kind == distributions.UNIFORM:
         b = float(mean)
-    _note(f"work kind {kind}", True)
+    note(f"work kind {kind}", True)
     return {"work": kind, "work_a": a, "work_b": b, "work_mean_ns": float(mean), "table_count": len(table)}
 
 
@@ -193,29 +183,29 @@ def _traits(draw: Any) -> dict[str, Any]:
     if draw(st.booleans()):
         fields["discipline"] = draw(st.sampled_from([shedding.ADAPTIVE_LIFO, shedding.CODEL]))
         fields["newest_beyond"] = draw(st.sampled_from([0, 2, INFINITE]))
-        fields["codel_interval_ns"] = draw(_grid(2, 40))
-        fields["codel_target_ns"] = draw(_grid(0, 6))
+        fields["codel_interval_ns"] = draw(grid(2, 40))
+        fields["codel_target_ns"] = draw(grid(0, 6))
     if draw(st.booleans()):
         fields["contention"] = draw(st.sampled_from([0.0, 0.05, 0.5]))
         fields["coherency"] = draw(st.sampled_from([0.0, 0.01, 0.3]))
-        _note("overload slowdown", fields["contention"] + fields["coherency"] > 0)
+        note("overload slowdown", fields["contention"] + fields["coherency"] > 0)
     if draw(st.booleans()):
         kind = draw(st.sampled_from([limits.FIXED, limits.AIMD, limits.GRADIENT2, limits.VEGAS]))
         start = float(draw(st.integers(1, 6)))
         fields |= {"limit": kind, "limit_start": start, "limit_least": draw(st.sampled_from([1.0, start]))}
-        fields |= {"limit_most": draw(st.sampled_from([start, 9.0])), "limit_timeout_ns": draw(_grid(1, 40))}
+        fields |= {"limit_most": draw(st.sampled_from([start, 9.0])), "limit_timeout_ns": draw(grid(1, 40))}
         fields |= {"limit_ratio": draw(st.sampled_from([0.2, 0.9])), "limit_queue": draw(st.sampled_from([0.0, 2.0]))}
         fields |= {"limit_tolerance": draw(st.sampled_from([1.0, 1.5])), "limit_window": 20.0}
-        _note(f"limit kind {kind}", True)
+        note(f"limit kind {kind}", True)
     if draw(st.booleans()):
-        fields |= {"token_interval": draw(_grid(0.5, 10)) * 1024, "token_burst": draw(st.integers(1, 5))}
-        _note("rate limit", True)
+        fields |= {"token_interval": draw(grid(0.5, 10)) * 1024, "token_burst": draw(st.integers(1, 5))}
+        note("rate limit", True)
     if draw(st.booleans()):
-        fields |= {"boot_ns": draw(_grid(0, 20)), "warm_slowdown": draw(st.sampled_from([1.0, 1.5, 4.0]))}
+        fields |= {"boot_ns": draw(grid(0, 20)), "warm_slowdown": draw(st.sampled_from([1.0, 1.5, 4.0]))}
         by_time = draw(st.booleans())
-        fields |= {"warm_ns": draw(_grid(1, 100)) if by_time else 0, "warm_requests": 0 if by_time else 7}
-        _note("boot", fields["boot_ns"] > 0)
-        _note("warm-up by time" if by_time else "warm-up by requests", fields["warm_slowdown"] > 1)
+        fields |= {"warm_ns": draw(grid(1, 100)) if by_time else 0, "warm_requests": 0 if by_time else 7}
+        note("boot", fields["boot_ns"] > 0)
+        note("warm-up by time" if by_time else "warm-up by requests", fields["warm_slowdown"] > 1)
     return fields
 
 
@@ -224,7 +214,7 @@ def _calls(draw: Any, below: ServiceSpec) -> CallSpec:
     """A call of a program to a service, perhaps for one of its operations."""
     asks = draw(st.sampled_from([None, *below.operations]))
     optional = draw(st.integers(0, 1))
-    _note("asks for an operation", asks is not None)
+    note("asks for an operation", asks is not None)
     hop = draw(_hops(draw(st.booleans()), draw(st.booleans())))
     hop["cached"] = draw(st.sampled_from([0, 1, 1]))
     return call(below.name, asks, **hop, optional=optional)
@@ -234,7 +224,7 @@ def _calls(draw: Any, below: ServiceSpec) -> CallSpec:
 def _steps(draw: Any, table: list[int], below: ServiceSpec | None, zones: list[str]) -> StepSpec:
     kinds = ["own work", "work"] if below is None else ["own work", "work", "calls", "calls", "quorum"]
     kind = draw(st.sampled_from(kinds))
-    _note(f"step: {kind}", True)
+    note(f"step: {kind}", True)
     if kind == "own work":
         return work_step()
     if kind == "work":
@@ -244,13 +234,13 @@ def _steps(draw: Any, table: list[int], below: ServiceSpec | None, zones: list[s
     assert below is not None
     if kind == "calls":
         made = draw(st.lists(_calls(below), min_size=1, max_size=3))
-        _note("step: parallel calls", len(made) > 1)
-        _note("optional call", any(spec.hop["optional"] for spec in made))
+        note("step: parallel calls", len(made) > 1)
+        note("optional call", any(spec.hop["optional"] for spec in made))
         return calls_step(*made)
     assert not isinstance(below.per_zone, int)
     calls = draw(st.integers(1, sum(below.per_zone[zone] > 0 for zone in zones)))
     spec = draw(_calls(below))
-    _note("optional quorum", spec.hop["optional"] == 1)
+    note("optional quorum", spec.hop["optional"] == 1)
     return quorum_step(spec, calls, draw(st.integers(1, calls)))
 
 
@@ -281,7 +271,7 @@ def _services(
         ),
         "cross_zone": draw(st.integers(0, 1)),
         "fail_open_below": draw(st.sampled_from([balancing.NEVER_OPEN, 0.0, 0.5])),
-        "balancer_timeout_ns": draw(st.one_of(st.just(INFINITE), _grid(1, 40))),
+        "balancer_timeout_ns": draw(st.one_of(st.just(INFINITE), grid(1, 40))),
         "redispatch_attempts": draw(st.integers(1, 3)),
         "redispatch_on": tuple(draw(st.sets(st.sampled_from(RETRIED)))),
         "health": draw(st.integers(0, 1)),
@@ -295,37 +285,42 @@ def _services(
         "discipline": draw(st.sampled_from([shedding.FIFO, shedding.LIFO])),
         "drop_expired": draw(st.integers(0, 1)),
     }
-    timeout = draw(_grid(0.5, 20))
-    fields |= {"probe_timeout_ns": timeout, "interval_ns": timeout + draw(_grid(0.5, 20))}
-    fields |= {"phase_ns": draw(st.one_of(st.just(-1), _grid(0, 20)))}
+    timeout = draw(grid(0.5, 20))
+    fields |= {"probe_timeout_ns": timeout, "interval_ns": timeout + draw(grid(0.5, 20))}
+    fields |= {"phase_ns": draw(st.one_of(st.just(-1), grid(0, 20)))}
     fields |= draw(_work(table))
-    _note(f"algorithm {fields['algorithm']}", True)
-    _note("zones apart", fields["cross_zone"] == 0)
-    _note("balancer timeout", fields["balancer_timeout_ns"] < INFINITE)
-    _note("redispatch", fields["redispatch_attempts"] > 1 and len(fields["redispatch_on"]) > 0)
-    _note("probes, queued" if fields["probe_queue"] else "probes, from the side", fields["health"] == 1)
-    _note("probes after the answer", fields["health"] == 1 and fields["after_answer"] == 1)
-    _note("shared CPU", fields["cores"] < slots)
-    _note("bounded queue", fields["queue"] < INFINITE)
+    note(f"algorithm {fields['algorithm']}", True)
+    note("zones apart", fields["cross_zone"] == 0)
+    note("balancer timeout", fields["balancer_timeout_ns"] < INFINITE)
+    note("redispatch", fields["redispatch_attempts"] > 1 and len(fields["redispatch_on"]) > 0)
+    note("probes, queued" if fields["probe_queue"] else "probes, from the side", fields["health"] == 1)
+    note("probes after the answer", fields["health"] == 1 and fields["after_answer"] == 1)
+    note("shared CPU", fields["cores"] < slots)
+    note("bounded queue", fields["queue"] < INFINITE)
     if rich:
         fields |= draw(_traits())
-    _note(f"discipline {fields['discipline']}", True)
-    _note("drops the expired", fields["drop_expired"] == 1)
+    note(f"discipline {fields['discipline']}", True)
+    note("drops the expired", fields["drop_expired"] == 1)
+    if rich and fields["health"] and draw(st.booleans()):
+        fields |= {"checkers": draw(st.integers(2, 4)), "checkers_need": draw(st.sampled_from([0.0, 0.18, 0.5]))}
+        note("several checkers", True)
+    if rich and draw(st.booleans()):
+        fields |= draw(proxies(fields["health"] == 1))
     per_zone = {zone: draw(st.integers(0, 2)) for zone in zones}
     per_zone[zones[0]] = max(1, per_zone[zones[0]])
     default = draw(st.sampled_from([None, *operations, *operations])) if operations else None
     writes: list[str] = []
     if operations and draw(_mostly()):
         writes = draw(st.lists(st.sampled_from(sorted(operations)), min_size=1, unique=True))
-        fields["replication_ns"] = draw(_grid(0, 60))
-        _note("replicated store", True)
-    _note("a program for those who ask for none", default is not None)
+        fields["replication_ns"] = draw(grid(0, 60))
+        note("replicated store", True)
+    note("a program for those who ask for none", default is not None)
     if operations and any(made.hop["cached"] for steps in operations.values() for step in steps for made in step.calls):
         entries = draw(st.sampled_from([0, 1, 3, 8]))
         fields |= {"cache_entries": entries, "cache_filled": draw(st.integers(0, entries))}
         fields |= {"cache_hit_ratio": draw(st.sampled_from([0.5, 0.9, 1.0]))}
         fields |= {"cache_kept": draw(st.sampled_from([0.0, 0.4, 1.0]))}
-        _note("cache", entries > 0)
+        note("cache", entries > 0)
     fields |= {"operations": operations, "default": default, "writes": writes}
     return service(name, per_zone=per_zone, calls=calls, **fields)
 
@@ -335,26 +330,26 @@ def _populations(draw: Any, target: ServiceSpec, zones: list[str], rich: bool) -
     places = {"outside": 1.0} if draw(st.booleans()) else {"outside": 0.5} | dict.fromkeys(zones, 0.25)
     rate = draw(st.sampled_from([20.0, 100.0, 400.0]))
     profile = draw(st.sampled_from(["flat", "steps", "ramp", "instants", "trace", *(["users"] if rich else [])]))
-    _note(f"profile {profile}", True)
-    _note("callers in zones", len(places) > 1)
+    note(f"profile {profile}", True)
+    note("callers in zones", len(places) > 1)
     given: dict[str, Any] = {"rate_per_s": rate}
     if profile == "steps":
         given = {"segments": [(0, rate, 0.0), (50 * MS, rate * 3, 0.0), (120 * MS, 0.0, 0.0), (200 * MS, rate, 0.0)]}
     elif profile == "ramp":
         given = {"segments": [(0, rate, 0.0), (40 * MS, rate, rate * 10), (140 * MS, rate * 2, -rate * 4)]}
     elif profile == "trace":
-        given = {"recorded_ns": sorted(draw(st.lists(_grid(0, 200), min_size=1, max_size=30)))}
+        given = {"recorded_ns": sorted(draw(st.lists(grid(0, 200), min_size=1, max_size=30)))}
     elif profile == "users":
-        given = {"users": (draw(st.integers(1, 12)), draw(st.integers(0, 1)), draw(_grid(0.5, 40)))}
+        given = {"users": (draw(st.integers(1, 12)), draw(st.integers(0, 1)), draw(grid(0.5, 40)))}
     elif profile == "instants":
-        given = {"arrivals_ns": sorted(draw(st.lists(_grid(0.5, 200), min_size=1, max_size=30)))}
+        given = {"arrivals_ns": sorted(draw(st.lists(grid(0.5, 200), min_size=1, max_size=30)))}
     if rich:
         given["priority"] = draw(st.integers(0, 3))
-        _note("priority", given["priority"] > 0)
+        note("priority", given["priority"] > 0)
     mix: dict[str, float] = {}
     if target.operations and draw(st.booleans()):
         mix = dict.fromkeys(target.operations, 0.5)
-        _note("mix of operations", True)
+        note("mix of operations", True)
     clients, hop = draw(st.integers(1, 3)), draw(_hops(True, rich))
     return population(target.name, name="p", clients=clients, places=places, mix=mix, **given, **hop)
 
@@ -364,7 +359,7 @@ def worlds(draw: Any, full: bool = True) -> World:
     """A world; without `full` one that the lean kernel can run."""
     zones = ["a", "b", "c"][: draw(st.integers(2, 3))]
     rich = full and draw(st.booleans())
-    _note("rich", rich)
+    note("rich", rich)
     table = [0, MS, 3 * MS // 2, 10 * MS]
     depth = draw(st.sampled_from([1, 2, 2, 3, 3])) if full else 1
     names = [f"s{k}" for k in range(depth)]
@@ -377,8 +372,8 @@ def worlds(draw: Any, full: bool = True) -> World:
             calls = [call(below.name, **draw(_hops(draw(st.booleans()), rich))) for _ in range(draw(st.integers(1, 2)))]
         operations = draw(_operations(table, below, zones)) if programs and draw(_mostly()) else None
         specs.insert(0, draw(_services(name, zones, table, calls, full, rich, operations)))
-    _note("calls", depth > 1)
-    _note("programs", any(spec.operations for spec in specs))
+    note("calls", depth > 1)
+    note("programs", any(spec.operations for spec in specs))
     populations = [draw(_populations(specs[0], zones, rich)) for _ in range(draw(st.integers(1, 2)))]
     plan = make_plan(
         populations=populations,
@@ -394,7 +389,7 @@ def worlds(draw: Any, full: bool = True) -> World:
     actions = draw(st.lists(_actions(plan, full), max_size=8))
     if draw(st.booleans()):
         actions += draw(_zone_losses(plan))
-    cuts = draw(st.sets(_grid(1, END_NS // MS), max_size=5))
+    cuts = draw(st.sets(grid(1, END_NS // MS), max_size=5))
     return World(plan, tuple(sorted(actions, key=lambda action: action.at_ns)), tuple(sorted(cuts)))
 
 
@@ -403,11 +398,11 @@ def _changes(draw: Any, rich: bool) -> dict[str, Any]:
     """Fields of a hop that change."""
     values: dict[str, st.SearchStrategy[Any]] = {
         "attempts": st.integers(1, 4),
-        "timeout_ns": _grid(1, 60),
-        "connect_timeout_ns": _grid(0.5, 20),
-        "deadline_ns": _grid(10, 150),
+        "timeout_ns": grid(1, 60),
+        "connect_timeout_ns": grid(0.5, 20),
+        "deadline_ns": grid(10, 150),
         "retry_on": st.sampled_from([0, 1 << Outcome.TIMEOUT, 127]),
-        "backoff_base_ns": _grid(0.5, 20),
+        "backoff_base_ns": grid(0.5, 20),
         "cancel": st.integers(0, 1),
         "budget_capacity": st.sampled_from([0, 2000, 30_000]),
         "budget_cost": st.sampled_from([0, 700]),
@@ -423,10 +418,10 @@ def _changes(draw: Any, rich: bool) -> dict[str, Any]:
             "breaker_on": st.sampled_from([0, 1 << Outcome.TIMEOUT, 127]),
             "breaker_volume": st.sampled_from([1, 4]),
             "breaker_rate": st.sampled_from([1, 400_000, 1_000_000]),
-            "breaker_open_ns": _grid(1, 60),
+            "breaker_open_ns": grid(1, 60),
         }
     names = draw(st.sets(st.sampled_from(sorted(values)), max_size=3))
-    _note("policy changed", bool(names & set(POLICY_CHANGEABLE)))
+    note("policy changed", bool(names & set(POLICY_CHANGEABLE)))
     return {name: draw(values[name]) for name in sorted(names)}
 
 
@@ -435,26 +430,26 @@ def _zone_losses(draw: Any, plan: Plan) -> list[Action]:
     """A zone, or all of them one after the other, dies with all its instances and perhaps comes back."""
     actions: list[Action] = []
     for zone in draw(st.permutations(range(len(plan.zones)))):
-        at_ns, lasts_ns = draw(_grid(50, 200)), draw(_grid(1, 100))
+        at_ns, lasts_ns = draw(grid(50, 200)), draw(grid(1, 100))
         for instance in np.flatnonzero(plan.instances["zone"] == zone).tolist():
             actions.append(Action(at_ns, "set_instance_state", (instance, InstanceState.DEAD, 0)))
             actions.append(Action(at_ns + lasts_ns, "set_instance_state", (instance, InstanceState.UP, 0)))
         if draw(st.booleans()):
             break
-    _note("zone lost", True)
+    note("zone lost", True)
     return actions
 
 
 @st.composite
 def _actions(draw: Any, plan: Plan, full: bool) -> Action:
-    at_ns = draw(_grid(1, END_NS // MS - 50))
+    at_ns = draw(grid(1, END_NS // MS - 50))
     instance = draw(st.integers(0, len(plan.instances) - 1))
     states = [InstanceState.UP, InstanceState.CRASHED, InstanceState.DEAD] + [InstanceState.PAUSED] * full
     places = len(plan.zones) + 1
     methods: dict[str, Callable[[], tuple[Any, ...]]] = {
         "set_instance_state": lambda: (instance, draw(st.sampled_from(states)), draw(st.integers(0, 4))),
         "set_view": lambda: (instance, draw(st.booleans())),
-        "set_latency": lambda: (instance, draw(_grid(0, 5))),
+        "set_latency": lambda: (instance, draw(grid(0, 5))),
         "set_error_share": lambda: (instance, draw(st.sampled_from([0.0, 0.3, 1.0]))),
         "set_rate_factor": lambda: (0, draw(st.sampled_from([0.0, 0.5, 1.0, 3.0]))),
         "set_retries": lambda: (draw(st.booleans()),),
@@ -488,7 +483,7 @@ def _actions(draw: Any, plan: Plan, full: bool) -> Action:
         )
     method = draw(st.sampled_from([*sorted(methods), *["set_instance_state"] * 3]))
     arguments = methods[method]()
-    _note(f"{method} {arguments[1].name.lower()}" if method == "set_instance_state" else method, True)
+    note(f"{method} {arguments[1].name.lower()}" if method == "set_instance_state" else method, True)
     return Action(at_ns, method, arguments)
 
 
@@ -522,9 +517,9 @@ def note_what_happened(recording: Recording) -> None:
     """What a run has shown, beyond what its world allowed."""
     services = recording.services.sum(axis=(0, 1))
     for name in ("HITS", "MISSES", "WRITES", "LOST", "OVERLOADED", "REFUSED", "DROPPED", "WASTED"):
-        _note(f"happened: {name.lower()}", services[getattr(layout, name)] > 0)
+        note(f"happened: {name.lower()}", services[getattr(layout, name)] > 0)
     for outcome in Outcome:
-        _note(f"happened: {outcome.word}", recording.hop_outcomes[:, outcome].any())
+        note(f"happened: {outcome.word}", recording.hop_outcomes[:, outcome].any())
 
 
 def differences(one: Recording, other: Recording) -> list[str]:

@@ -174,7 +174,7 @@ def test_the_version_is_one() -> None:
 
 def test_only_lowering_knows_both_the_scenario_and_the_data_plane() -> None:
     both = [name for name, tree in modules() if {"scenario", "dataplane"} <= {room(i) for i in imports(tree)}]
-    names = ("lower", "lower_policies", "lower_programs", "lower_work")
+    names = ("lower", "lower_balancing", "lower_policies", "lower_programs", "lower_work")
     parts = {f"azsim/simulation/{name}.py" for name in names}
     assert set(both) == parts, "let azsim/simulation/lower.py and its parts do the crossing, and them alone"
 

@@ -15,7 +15,7 @@ from azsim.base.seeds import run_key
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import INFINITE, Outcome
 from azsim.dataplane.layout import Plan
-from azsim.policy import balancing, distributions, guards, retry, users
+from azsim.policy import balancing, distributions, guards, locality, outliers, retry, users
 from azsim.policy.arrivals import UNITS_PER_REQUEST, integral
 from azsim.scenario import Scenario
 from azsim.simulation.lower import lower
@@ -463,3 +463,80 @@ def test_users_and_traces_are_lowered_without_a_rate() -> None:
     assert scenario.traffic["clerks"].profile[0].rate == pytest.approx(7 / 8)
     assert scenario.traffic["partners"].profile[0].rate == pytest.approx(4 / 2)
     assert not lower(scenario.with_({"traffic.clerks.users": "none", "traffic.clerks.rate": "1/s"}), 1).rich
+
+
+def test_a_plain_balancer_needs_no_proxies() -> None:
+    plan = lower(scenario_of(), 1)
+    assert not plan.rich
+    assert plan.balancing["proxied"].tolist() == [0, 0]
+    assert plan.balancing["proxies_count"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"algorithm": "weighted-random"},
+        {"algorithm": "peak-ewma"},
+        {"locality": {"kind": "zone-aware"}},
+        {"slow_start": {"window": "30s"}},
+        {"outliers": {"kind": "max-fails"}},
+        {"queue": {"per_target": 4}},
+        {"placement": "caller"},
+    ],
+)
+def test_what_counts_targets_needs_proxies(key: dict[str, Any]) -> None:
+    ((name, value),) = key.items()
+    plan = lower(scenario_of(**{f"services.front.balancer.{name}": value}), 1)
+    assert plan.rich
+    assert plan.balancing["proxied"].tolist() == [1, 0]
+
+
+def test_callers_that_are_proxies_are_numbered_hop_by_hop() -> None:
+    plan = lower(scenario_of(**{"services.store.balancer": {"placement": "caller"}}), 1)
+    # shoppers ask front; spiders (1 client process) ask store; front's 3 instances call it twice
+    assert plan.hop_proxies.tolist() == [-1, 0, 1, 4]
+    assert plan.balancing["proxies_count"].tolist() == [0, 7]
+
+
+def test_balancing_in_nanoseconds_shares_and_bits() -> None:
+    plan = lower(
+        scenario_of(
+            **{
+                "services.front.balancer.outliers": {
+                    "kind": "consecutive",
+                    "errors": 7,
+                    "on": ["timeout"],
+                    "base": "20s",
+                    "max_share": "50%",
+                    "uneject_on_check": False,
+                },
+                "services.front.balancer.queue": {"per_target": 4, "places": 9, "timeout": "500ms"},
+                "services.front.balancer.slow_start": {"window": "40s", "aggression": 2},
+                "services.front.balancer.locality": {"kind": "prefer", "spill_below": "70%"},
+                "services.front.weight": 10,
+                "services.front.overrides.c.weight": 30,
+            }
+        ),
+        1,
+    )
+    row = {name: plan.balancing[name][0].item() for name in plan.balancing.dtype.names or ()}
+    expected = {
+        "outliers": outliers.CONSECUTIVE,
+        "outlier_errors": 7,
+        "outlier_on": 1 << Outcome.TIMEOUT,
+        "outlier_base_ns": 20 * SECOND_NS,
+        "outlier_window_ns": 10 * SECOND_NS,
+        "outlier_longest_ns": 300 * SECOND_NS,
+        "outlier_share": 0.5,
+        "outlier_uneject_on_check": 0,
+        "per_target": 4,
+        "wait_places": 9,
+        "wait_ns": 500 * MS,
+        "slow_start_ns": 40 * SECOND_NS,
+        "slow_start_aggression": 2.0,
+        "slow_start_least": 0.1,
+        "locality": locality.PREFER,
+        "spill_below": 0.7,
+    }
+    assert {name: row[name] for name in expected} == expected
+    assert plan.weights.tolist() == [10, 10, 30, 100, 100, 100]

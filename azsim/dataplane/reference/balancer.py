@@ -8,6 +8,7 @@ from typing import Any
 from azsim.base.seeds import CHOICE, SECOND_CHOICE, ZONE, key_hash
 from azsim.dataplane.reference.clock import Key
 from azsim.dataplane.reference.network import Host
+from azsim.dataplane.reference.proxy import Proxy
 from azsim.policy.balancing import LEAST_OUTSTANDING, RANDOM, ROUND_ROBIN, fails_open, stays_in_zone
 from azsim.policy.distributions import index_below
 
@@ -31,17 +32,34 @@ class Balancer:
         self._last_used: dict[int, int] = {}  # round-robin: zone or _ALL_ZONES -> target's id
         self._eligible: list[Host] = []
         self._eligible_in: dict[int, list[Host]] = {}  # by zone
+        self.proxies: Sequence[Proxy] = ()  # where the service is proxied they choose, not the balancer (D100)
         self._update_eligible()
 
     def set_view(self, target: Host, healthy: bool) -> None:
         """Learn about a target's health (D19)."""
+        if self.in_view[target] == healthy:
+            return
         self.in_view[target] = healthy
         self._update_eligible()
+        for proxy in self.proxies:
+            if healthy:
+                proxy.back_in_view(target)
+        for proxy in self.proxies:
+            proxy.pump()
+
+    def check_passed(self, target: Host) -> None:
+        """A health check of a target has passed (D104)."""
+        for proxy in self.proxies:
+            proxy.check_passed(target)
 
     def set_member(self, target: Host, member: bool) -> None:
         """Take a target in, or out for good whatever its health (D52)."""
+        if self.members[target] == member:
+            return
         self.members[target] = member
         self._update_eligible()
+        for proxy in self.proxies:
+            proxy.pump()
 
     def counts(self, target: Host) -> bool:
         """Whether a target is a member, and healthy in view."""

@@ -14,6 +14,7 @@ from azsim.dataplane.codes import INFINITE, Kind, Outcome
 from azsim.dataplane.reference.clock import Key
 from azsim.dataplane.reference.hop import Hop
 from azsim.dataplane.reference.network import Dispatch, Host
+from azsim.dataplane.reference.proxy import Proxy
 from azsim.policy.retry import backoff
 
 
@@ -24,7 +25,8 @@ class Attempt:
     number: int  # from 1
     sent_ns: int
     expiry_ns: int
-    dispatch: Dispatch
+    dispatch: Dispatch | None  # None: it waits in a proxy
+    dispatched_ns: int = 0
 
 
 class Call:
@@ -73,6 +75,7 @@ class Call:
         self._tried: Host | None = None  # the target of the last dispatch
         self._paid = 0  # for the last retry
         self._over = False
+        self._proxy: Proxy | None = None  # of the current attempt
         self._wake = hop.clock.event()
         hop.clock.process(self._run())
 
@@ -86,8 +89,8 @@ class Call:
             if self._attempts == 0 and self._clock.now_ns >= self._deadline_ns:
                 outcome = Outcome.DEADLINE  # no time is left for a first attempt (D49)
                 break
-            refusal = self._send()
-            outcome = (yield self._wake) if refusal is None else refusal
+            refused = self._send()
+            outcome = (yield self._wake) if refused is None else refused
             self._ledger.attempt_ended(hop.number, hop.row.population, outcome)
             hop.hears(self._client, self._period, outcome)
             if outcome is Outcome.OK:
@@ -113,11 +116,11 @@ class Call:
         """Wait for nothing any more (D27); `cancel`: the target hears of it where the hop does so (D44)."""
         self._over = True
         if self.attempt is not None:
-            if cancel and self.hop.row.cancel:
+            if cancel and self.hop.row.cancel and self.attempt.dispatch is not None:
                 self.hop.network.cancel(self.attempt.dispatch)
             self._ledger.attempt_ended(self.hop.number, self.hop.row.population, Outcome.CANCELLED)
             self.hop.hears(self._client, self._period, Outcome.CANCELLED)
-            self._stop_waiting(self.attempt)
+            self._stop_waiting(self.attempt, None, False)
 
     def _tag(self, dispatch: int) -> int:
         return 16 * self._attempts + dispatch
@@ -125,7 +128,10 @@ class Call:
     # Sending: the caller, then the balancer.
 
     def _send(self) -> Outcome | None:
-        """Send the next attempt (D4); its outcome if it is refused on the spot (D63, D67) or has no target."""
+        """Send the next attempt, or let it wait in its proxy (D4).
+
+        Its outcome if it has one at once: it is refused (D63, D67), or there is no target or no place for it.
+        """
         hop, now_ns = self.hop, self._clock.now_ns
         self._attempts += 1
         self._ledger.attempt_made(hop.number)
@@ -138,33 +144,113 @@ class Call:
             return refusal
         self._ledger.attempt_sent(hop.row.service, hop.row.population, self._start_row)
         expiry_ns = min(now_ns + hop.row.timeout_ns, self._deadline_ns)
-        avoided = self._tried if hop.policy.avoid_previous else None
-        target = self._choose(0, avoided)
-        if target is None and avoided is not None:
-            target = self._choose(0, None)
-        if target is None:
-            return Outcome.NO_TARGET
-        dispatch = self._dispatch_to(target, 0, expiry_ns)
-        self.attempt = Attempt(self._attempts, now_ns, expiry_ns, dispatch)
+        self._proxy = proxy = hop.proxy_of(self._client, self._key(0))
+        attempt = Attempt(self._attempts, now_ns, expiry_ns, None)
+        if proxy is None or not proxy.works:
+            refused = self._pass_on(attempt)
+        else:
+            done_ns = proxy.done_ns(proxy.work_for(self._key(0)))
+            refused = Outcome.OVERLOAD if done_ns is None else None
+            if done_ns is not None:
+                self._timer(done_ns, Kind.ROUTED, self._tag(0), attempt, self._routed)
+        if refused is not None:
+            return refused
+        self.attempt = attempt
         if expiry_ns < INFINITE:
-            self._timer(expiry_ns, Kind.TIMEOUT, self._tag(0), self.attempt, self._time_out)
-        self._launch(dispatch)
+            self._timer(expiry_ns, Kind.TIMEOUT, self._tag(0), attempt, self._time_out)
         return None
 
+    def _routed(self) -> None:
+        """The node is done with the attempt (D109)."""
+        attempt = self.attempt
+        assert attempt is not None
+        refused = self._pass_on(attempt)
+        if refused is not None:
+            self.attempt = None
+            self._go_on(refused)
+
+    def _pass_on(self, attempt: Attempt) -> Outcome | None:
+        """Choose a target, or wait for one in the proxy; the outcome that the attempt has at once, if any (D106)."""
+        proxy = self._proxy
+        if proxy is not None:
+            proxy.pump()
+        target = self._choose_anew()
+        if target is not None:
+            self.attempt = attempt
+            self._launch(self._dispatch_to(target, 0, attempt))
+            return None
+        if proxy is None or not proxy.has_targets(self.hop, self._place, self._key(0), None, self._zone):
+            return Outcome.NO_TARGET
+        if not proxy.wait(self):
+            return Outcome.OVERLOAD
+        if proxy.wait_ns < INFINITE:
+            wait_until_ns = self._clock.now_ns + proxy.wait_ns
+            self._timer(wait_until_ns, Kind.WAIT_TIMEOUT, self._tag(0), attempt, self._waited)
+        return None
+
+    def try_target(self) -> bool:
+        """Take a target that has got free, after a wait in the proxy (D106)."""
+        assert self.attempt is not None
+        target = self._choose_anew()
+        if target is None:
+            return False
+        self._launch(self._dispatch_to(target, 0, self.attempt))
+        return True
+
+    def _waited(self) -> None:
+        """The wait in the proxy has been too long (D106)."""
+        assert self.attempt is not None
+        if self.attempt.dispatch is None:
+            self._attempt_ends(Outcome.OVERLOAD)
+
+    def _key(self, dispatch: int) -> Key:
+        return Key(self._request, self._path, self._tag(dispatch))
+
+    def _choose_anew(self) -> Host | None:
+        """The target of the attempt's first dispatch; the last one tried only if there is no other (D64)."""
+        avoided = self._tried if self.hop.policy.avoid_previous else None
+        if avoided is not None and self._proxy is not None:
+            others = self._proxy.has_targets(self.hop, self._place, self._key(0), avoided, self._zone)
+            return self._choose(0, avoided if others else None)
+        target = self._choose(0, avoided)
+        return self._choose(0, None) if target is None and avoided is not None else target
+
     def _choose(self, dispatch: int, excluded: Host | None) -> Host | None:
-        key = Key(self._request, self._path, self._tag(dispatch))
+        key = self._key(dispatch)
+        if self._proxy is not None:
+            return self._proxy.choose(self.hop, self._place, key, excluded, self._zone)
         if self._zone is not None:
             return self.hop.balancer.choose(True, self._zone, key, excluded)
         balancer = self.hop.balancer
         return balancer.choose(balancer.keeps_to_zone(self.hop.row, self._place, excluded), self._place, key, excluded)
 
-    def _dispatch_to(self, target: Host, dispatch: int, expiry_ns: int) -> Dispatch:
+    def _dispatch_to(self, target: Host, number: int, attempt: Attempt) -> Dispatch:
         self._tried = target
         self.hop.balancer.outstanding[target] += 1
+        if self._proxy is not None:
+            self._proxy.dispatched(target)
         self._ledger.count(target.service, layout.DISPATCHED)
-        key = Key(self._request, self._path, self._tag(dispatch))
-        by_ns = expiry_ns if self.hop.row.propagate_deadline else INFINITE
-        return Dispatch(key, self, target, self._place, expiry_ns, operation=self._operation, by_ns=by_ns)
+        by_ns = attempt.expiry_ns if self.hop.row.propagate_deadline else INFINITE
+        dispatch = Dispatch(
+            self._key(number),
+            self,
+            target,
+            self._place,
+            attempt.expiry_ns,
+            operation=self._operation,
+            by_ns=by_ns,
+        )
+        attempt.dispatch = dispatch
+        attempt.dispatched_ns = self._clock.now_ns
+        return dispatch
+
+    def _dispatch_ended(self, attempt: Attempt, outcome: Outcome | None, judged: bool) -> None:
+        """The balancer stops counting an attempt's dispatch; None: it was cancelled (D104)."""
+        assert attempt.dispatch is not None
+        target = attempt.dispatch.target
+        self.hop.balancer.outstanding[target] -= 1
+        if self._proxy is not None:
+            self._proxy.ended(target, attempt.dispatched_ns, outcome, judged)
 
     def _launch(self, dispatch: Dispatch) -> None:
         """Start the balancer's own wait and put the dispatch on its way (D5)."""
@@ -202,33 +288,42 @@ class Call:
     def _balancer_hears(self, outcome: Outcome) -> None:
         attempt, service = self.attempt, self.hop.balancer.service
         assert attempt is not None
+        assert attempt.dispatch is not None
         dispatch = attempt.dispatch.key.tag % 16 + 1
         if service.redispatch_on >> outcome & 1 and dispatch < service.redispatch_attempts:
             target = self._choose(dispatch, attempt.dispatch.target)
             if target is not None:
-                self.hop.balancer.outstanding[attempt.dispatch.target] -= 1
-                attempt.dispatch = self._dispatch_to(target, dispatch, attempt.expiry_ns)
-                self._launch(attempt.dispatch)
+                self._dispatch_ended(attempt, outcome, True)
+                self._launch(self._dispatch_to(target, dispatch, attempt))
+                if self._proxy is not None:
+                    self._proxy.pump()
                 return
         self._attempt_ends(outcome)
 
     def _time_out(self) -> None:
         """The caller's own timeout (D13)."""
         assert self.attempt is not None
-        if self.hop.row.cancel:
+        if self.hop.row.cancel and self.attempt.dispatch is not None:
             self.hop.network.cancel(self.attempt.dispatch)
-        self._attempt_ends(Outcome.TIMEOUT)
+        # Only a caller that is its own proxy blames the target for it (D104).
+        self._attempt_ends(Outcome.TIMEOUT, self._proxy is not None and self._proxy.is_callers)
 
     def _connect_times_out(self) -> None:
         self._attempt_ends(Outcome.TIMEOUT)
 
-    def _attempt_ends(self, outcome: Outcome) -> None:
+    def _attempt_ends(self, outcome: Outcome, judged: bool = True) -> None:
         assert self.attempt is not None
-        self._stop_waiting(self.attempt)
+        had_target = self.attempt.dispatch is not None
+        self._stop_waiting(self.attempt, outcome, judged)
+        if self._proxy is not None and had_target:
+            self._proxy.pump()
         self._go_on(outcome)
 
-    def _stop_waiting(self, attempt: Attempt) -> None:
-        self.hop.balancer.outstanding[attempt.dispatch.target] -= 1
+    def _stop_waiting(self, attempt: Attempt, outcome: Outcome | None, judged: bool) -> None:
+        if attempt.dispatch is not None:
+            self._dispatch_ended(attempt, outcome, judged)
+        elif self._proxy is not None:
+            self._proxy.leave(self)
         self.attempt = None
 
     def _timer(

@@ -53,8 +53,18 @@ def check_attempts(ledger: Ledger, hops: Sequence[Hop], calls: Sequence[Call]) -
 
 def check_targets(balancers: Sequence[Balancer], calls: Sequence[Call]) -> None:
     """The balancers count as outstanding exactly the dispatches that callers wait for."""
-    waited_for = Counter(call.attempt.dispatch.target.number for call in calls if call.attempt is not None)
+    dispatches = [call.attempt.dispatch for call in calls if call.attempt is not None]
+    waited_for = Counter(dispatch.target.number for dispatch in dispatches if dispatch is not None)
+    waiters = {waiter for balancer in balancers for proxy in balancer.proxies for waiter in proxy.waiting}
+    if not waiters <= {call for call in calls if call.attempt is not None and call.attempt.dispatch is None}:
+        raise InternalError("a proxy holds calls that do not wait for a target")
     for balancer in balancers:
+        for target in balancer.outstanding if balancer.proxies else ():
+            pending = sum(proxy.standings[target].pending for proxy in balancer.proxies)
+            if pending != balancer.outstanding[target]:
+                raise InternalError(
+                    f"instance {target.number}: {pending} pending at proxies, not all of those waited for"
+                )
         for target, outstanding in balancer.outstanding.items():
             if outstanding != waited_for[target.number]:
                 raise InternalError(

@@ -30,8 +30,9 @@ from azsim.dataplane.reference.instance import Instance
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.network import Host, Network
 from azsim.dataplane.reference.population import OpenLoop, Population, Recorded, Users
-from azsim.dataplane.reference.prober import Prober
+from azsim.dataplane.reference.prober import Panel, Prober
 from azsim.dataplane.reference.program import Calls, Operation, Work, operation_of
+from azsim.dataplane.reference.proxy import Proxy
 from azsim.dataplane.reference.store import Store
 
 
@@ -92,6 +93,7 @@ class Reference:
             instance.outgoing = self._hops[service.calls_first : service.calls_first + service.hops_count]
             instance.operations = operations
             instance.default = operations[service.operation] if service.operation >= 0 else self._plain(service)
+        self._build_proxies(services)
         segments, places, mix = _rows(plan.segments), _rows(plan.places), _rows(plan.mix)
         self._populations: list[Population] = []
         for number, row in enumerate(populations):
@@ -106,13 +108,7 @@ class Reference:
             else:
                 own_segments = segments[row.segments_first : row.segments_first + row.segments_count]
                 self._populations.append(OpenLoop(own_segments, *of_all))
-        self._probers = {
-            number: Prober(
-                plan.key, instance, services[instance.service], outside, clock, network, self._health_flipped
-            )
-            for number, instance in enumerate(self._instances)
-            if services[instance.service].health
-        }
+        self._panels = {number: self._panel(services, number) for number in range(len(self._instances))}
         self._starts_ns = [0]
         self._cuts: list[Int64s] = []
         self._used = [(0, 0)] * len(self._instances)  # CPU readings at the last cut
@@ -128,6 +124,77 @@ class Reference:
         """What a service does without programs: its work, then its calls, one after the other (D10)."""
         calls = self._hops[service.calls_first : service.calls_first + service.calls_count]
         return [Work(), *(Calls([hop]) for hop in calls)]
+
+    def _panel(self, services: list[Any], number: int) -> Panel:
+        """The checkers of a target, which make up their minds apart and are counted together (D107)."""
+        instance = self._instances[number]
+        service, balancer = services[instance.service], self._balancers[instance.service]
+        panel = Panel(service, self._health_flipped)
+        panel.checkers += [
+            Prober(
+                self._plan.key,
+                instance,
+                service,
+                len(self._plan.zones),
+                self._clock,
+                self._network,
+                panel.opinion,
+                balancer.check_passed,
+                checker,
+            )
+            for checker in range(service.checkers if service.health else 0)
+        ]
+        return panel
+
+    def _build_proxies(self, services: list[Any]) -> None:
+        """One proxy for a whole service, or one in each client process that calls it (D100)."""
+        plan = self._plan
+        proxied = [number for number, row in enumerate(_rows(plan.balancing)) if row.proxied]
+        for number in proxied:
+            service, row = services[number], _rows(plan.balancing)[number]
+            first, count = service.instances_first, service.instances_count
+            self._balancers[number].proxies = [
+                Proxy(
+                    plan.key,
+                    service,
+                    row,
+                    self._instances_of(service),
+                    plan.weights[first : first + count].tolist(),
+                    self._balancers[number].in_view,
+                    self._balancers[number].members,
+                    len(plan.zones),
+                    self._callers,
+                    self._clock,
+                )
+                for _ in range(row.proxies_count)
+            ]
+            for hop in self._hops:
+                if hop.row.service == number:
+                    begin = int(plan.hop_proxies[hop.number]) - row.proxies_first
+                    own = self._balancers[number].proxies
+                    hop.proxies = own[begin : begin + hop.clients] if begin >= 0 else own
+        for instance in self._instances:
+            instance.pump = self._pump
+            instance.proxies = [
+                hop.proxies[instance.client] for hop in instance.outgoing if hop.proxies and hop.proxies[0].is_callers
+            ]
+
+    def _pump(self) -> None:
+        for balancer in self._balancers:
+            for proxy in balancer.proxies:
+                proxy.pump()
+
+    def _callers(self, hop: int, zone: int) -> int:
+        """How many callers of a hop there are in a zone: shares of a population, or instances in view (D102)."""
+        row = self._hops[hop].row
+        if row.caller >= 0:
+            balancer = self._balancers[row.caller]
+            return sum(balancer.counts(target) for target in balancer.in_view if target.zone == zone)
+        population = self._plan.populations[row.population]
+        first, count = int(population["places_first"]), int(population["places_count"])
+        places = self._plan.places[first : first + count].tolist()
+        below = [0, *(upto for _, upto in places)]
+        return sum(upto - less for (place, upto), less in zip(places, below, strict=False) if place == zone)
 
     def _instances_of(self, service: Any) -> list[Instance]:
         return self._instances[service.instances_first : service.instances_first + service.instances_count]
@@ -223,8 +290,7 @@ class Reference:
 
     def set_probing(self, instance: int, on: bool) -> None:
         """Begin or cease to probe an instance (D69)."""
-        if instance in self._probers:
-            self._probers[instance].set_probing(on)
+        self._panels[instance].set_probing(on)
 
     def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
         """Change a hop's policy (D57)."""
@@ -253,9 +319,13 @@ class Reference:
             population.give_up()
         for instance in self._instances:
             instance.empty(reset=False)
+        for balancer in self._balancers:
+            for proxy in balancer.proxies:
+                proxy.empty()
         self._ledger.waste_unsettled()
-        for prober in self._probers.values():
-            prober.drop_probe()
+        for panel in self._panels.values():
+            for prober in panel.checkers:
+                prober.drop_probe()
 
     # Results.
 

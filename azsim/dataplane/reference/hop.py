@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from azsim.base.seeds import NODE, key_hash
 from azsim.dataplane.codes import Outcome
 from azsim.dataplane.reference.balancer import Balancer
-from azsim.dataplane.reference.clock import Clock
+from azsim.dataplane.reference.clock import Clock, Key
 from azsim.dataplane.reference.guard import Guard
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.network import Network
+from azsim.dataplane.reference.proxy import Proxy
 from azsim.dataplane.reference.store import Store
+from azsim.policy.distributions import index_below
 from azsim.policy.guards import GRPC, grpc_allows
 
 
@@ -37,6 +40,7 @@ class Hop:
     policy: Any
     store: Store | None  # of the service that is called
     retries_on: bool = True
+    proxies: Sequence[Proxy] = ()  # of its client processes, or one for all of them; none: the balancer itself (D100)
     guards: list[Guard] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +73,14 @@ class Hop:
                 return False
             self.tokens[bucket] -= cost
         return True
+
+    def proxy_of(self, client: int, key: Key) -> Proxy | None:
+        """The proxy that a client's attempt goes through (D100): its own, or one drawn by key."""
+        if not self.proxies:
+            return None
+        if self.proxies[0].is_callers:
+            return self.proxies[client]
+        return self.proxies[index_below(key_hash(self.run_key, *key, NODE), len(self.proxies))]
 
     def refill(self, client: int) -> None:
         """Fill a client's bucket."""

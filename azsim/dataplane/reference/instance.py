@@ -19,6 +19,7 @@ from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.limiter import Limiter
 from azsim.dataplane.reference.network import Action, Dispatch, Network
 from azsim.dataplane.reference.program import Calls, Fan, Operation, Quorum, Work
+from azsim.dataplane.reference.proxy import Proxy
 from azsim.dataplane.reference.queue import Codel, WaitingLine
 from azsim.policy.caches import FILLS, HIT, kept, looked_up
 from azsim.policy.cpu import VIRTUAL_PER_NS, overload_slowdown, warmup_slowdown
@@ -82,6 +83,8 @@ class Instance:
         self.outgoing: Sequence[Hop] = ()
         self.operations: Sequence[Operation] = ()
         self.default: Operation = ()
+        self.proxies: Sequence[Proxy] = ()  # those of its own calls, where callers are proxies
+        self.pump: Action = lambda: None  # lets proxies use what calls that were given up have left
         self.cpu = SharedCpu(clock, row.cores, self._completed, self._slowdown)
         self.in_service = 0
         self._plan = plan
@@ -348,6 +351,8 @@ class Instance:
         job.fan = None
         for call in fan.calls:
             call.give_up(cancel=True)
+        if fan.calls:
+            self.pump()
         outcome = fan.outcome()
         if fan.write is not None:
             store, operation = fan.write
@@ -405,6 +410,7 @@ class Instance:
             self._queue.remove(job)
             return
         self._abandon(job)
+        self.pump()
         self._ledger.settle(self.service, job.cpu, useful=False)
         self._free_slot()
 
@@ -443,9 +449,12 @@ class Instance:
             self._entries = kept(self._entries, self._trait.cache_kept)
             for hop in self.outgoing:
                 hop.restart(self.client)
+            for proxy in self.proxies:
+                proxy.forget()
         self.cpu.set_state(paused=self.paused, dead=state is InstanceState.DEAD)
         if resumes:
             self._resume()
+        self.pump()
 
     def _resume(self) -> None:
         backlog, self._backlog = self._backlog, deque()

@@ -16,6 +16,7 @@ from azsim.policy.thresholds import (
     NEW,
     NOT_PROBED,
     PROBED,
+    enough_hold_it_healthy,
     healthy_after_streak,
     passes_needed,
     probing_after,
@@ -23,10 +24,38 @@ from azsim.policy.thresholds import (
 )
 
 
+class Panel:
+    """The independent checkers of one target, and what they hold of it together (D107).
+
+    `checkers` are to be added once made: each tells its opinion to the panel.
+    """
+
+    def __init__(self, service: Any, flipped: Callable[[Host, bool], None]) -> None:
+        self.checkers: list[Prober] = []
+        self._service = service
+        self._flipped = flipped
+        self._say_so: int = service.checkers  # how many hold it healthy
+        self._healthy = True
+
+    def opinion(self, target: Host, healthy: bool) -> None:
+        """One of them has changed its mind."""
+        self._say_so += 1 if healthy else -1
+        together = enough_hold_it_healthy(self._say_so, self._service.checkers, self._service.checkers_need)
+        if together != self._healthy:
+            self._healthy = together
+            self._flipped(target, together)
+
+    def set_probing(self, on: bool) -> None:
+        """Begin or cease to probe; who begins knows nothing of the target yet (D69)."""
+        for checker in self.checkers:
+            if checker.set_probing(on):
+                self._say_so, self._healthy = 0, False
+
+
 class Prober:
     """Sends probes to one target and keeps its sensed health; `flipped(target, healthy)` hears when that changes.
 
-    service: row of Plan.services; outside: the place it sends from.
+    service: row of Plan.services; outside: the place it sends from; number: which of the target's checkers it is.
     """
 
     host = None  # it runs on no instance
@@ -40,6 +69,8 @@ class Prober:
         clock: Clock,
         network: Network,
         flipped: Callable[[Host, bool], None],
+        check_passed: Callable[[Host], None],
+        number: int = 0,
     ) -> None:
         if not service.after_answer and service.probe_timeout_ns > service.interval_ns:
             raise ValueError("a fixed beat of probes needs a timeout of at most the interval")  # D30
@@ -50,6 +81,8 @@ class Prober:
         self._clock = clock
         self._network = network
         self._flipped = flipped
+        self._check_passed = check_passed
+        self._number = number
         self._healthy = True
         self._streak = 0
         self._probing = PROBED
@@ -63,7 +96,7 @@ class Prober:
         t_ns = self._first_ns()
         while True:
             self._probes += 1
-            key = Key(-(self._target.number + 1), 0, 16 * self._probes)
+            key = Key(-(self._target.number + 1), self._number, 16 * self._probes)
             yield self._clock.moment(t_ns, Kind.PROBE_SEND, key)
             if self._probing != NOT_PROBED:
                 self._send(key)
@@ -75,7 +108,7 @@ class Prober:
     def _first_ns(self) -> int:
         if self._service.phase_ns >= 0:
             return int(self._service.phase_ns)
-        bits = key_hash(self._run_key, -(self._target.number + 1), 0, 0, PHASE)
+        bits = key_hash(self._run_key, -(self._target.number + 1), self._number, 0, PHASE)
         return int(unit(bits) * float(self._service.interval_ns))
 
     def _send(self, key: Key) -> None:
@@ -103,6 +136,8 @@ class Prober:
     def _judge(self, passed: bool) -> None:
         service = self._service
         self._end_probe()
+        if passed:
+            self._check_passed(self._target)
         self._streak = streak_after(self._streak, passed)
         passes = passes_needed(self._probing, service.healthy_after)
         healthy = healthy_after_streak(self._healthy, self._streak, service.unhealthy_after, passes)
@@ -111,14 +146,15 @@ class Prober:
             self._healthy = healthy
             self._flipped(self._target, healthy)
 
-    def set_probing(self, on: bool) -> None:
-        """Begin or cease to probe; who begins knows nothing of the target yet (D69)."""
+    def set_probing(self, on: bool) -> bool:
+        """The same of one checker; whether that is news."""
         if on == (self._probing != NOT_PROBED):
-            return
+            return False
         if not on:
             self.drop_probe()
         self._probing = NEW if on else NOT_PROBED
         self._healthy, self._streak = False, 0
+        return True
 
     def _end_probe(self) -> None:
         self._in_flight = None

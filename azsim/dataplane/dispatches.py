@@ -1,0 +1,254 @@
+"""The kernel's dispatches: attempts on their way to targets, by way of a proxy where there is one (D5, D6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azsim.base.jit import hot, part
+from azsim.base.seeds import LOSS_THERE
+from azsim.dataplane.balancer import choose, spills
+from azsim.dataplane.codes import INFINITE, Kind, Outcome
+from azsim.dataplane.layout import (
+    DISPATCHED,
+    SERVICE_COLUMNS,
+)
+from azsim.dataplane.network import packet_lost
+from azsim.dataplane.policy_state import extras_of
+from azsim.dataplane.program_pools import branches_of
+from azsim.dataplane.programs import begin_program
+from azsim.dataplane.proxies import FULL, choose_at, is_split, proxy_of
+from azsim.dataplane.proxy_lines import join_waiting, leave_waiting, node_done_ns
+from azsim.dataplane.proxy_pools import (
+    balancing_of,
+    journeys_of,
+    proxies_of,
+)
+from azsim.dataplane.queues import schedule, schedule_here
+from azsim.dataplane.standings import is_proxied, note_dispatch
+from azsim.dataplane.state import (
+    IN_NETWORK,
+    NONE,
+    calls_of,
+    cuts_of,
+    delays_of,
+    hops_of,
+    instances_of,
+    jobs_of,
+    new_job,
+    np_int,
+    service_rows_of,
+    services_of,
+)
+
+_OK = int(Outcome.OK)
+_OVERLOAD = int(Outcome.OVERLOAD)
+_NO_TARGET = int(Outcome.NO_TARGET)
+_CONNECT_TIMEOUT = int(Kind.CONNECT_TIMEOUT)
+_BALANCER_TIMEOUT = int(Kind.BALANCER_TIMEOUT)
+_DELIVERY = int(Kind.DELIVERY)
+_WAIT_TIMEOUT = int(Kind.WAIT_TIMEOUT)
+_ROUTED = int(Kind.ROUTED)
+
+
+@hot
+def dispatch(a: Any, c: int, excluded: int, rich: Any) -> bool:
+    """Send the current attempt to a target, the excluded one only if there is no other (D5); False if there is none."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    i = NONE
+    if rich is not None:
+        i = choose_for(a, c, excluded, call.tag, rich)
+        if i < 0 and excluded >= 0:
+            i = choose_for(a, c, NONE, call.tag, rich)
+    else:
+        i = choose(a, hop.service, call.place, hop.same_zone, excluded, call.request, call.path, call.tag, rich)
+    if i < 0:
+        return False
+    dispatch_to(a, c, i, rich)
+    return True
+
+
+@part
+def choose_for(a: Any, c: int, excluded: int, tag: int, rich: Any) -> int:
+    """The target of a call's dispatch, where a call may be bound to a zone (D44) or prefer one (D48)."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    zone = branches_of(a)[c].zone
+    if zone >= 0:
+        return choose(a, hop.service, zone, 1, excluded, call.request, call.path, tag, rich)
+    if hop.prefer_zone == 1 and call.place < a.zones:
+        stays = 1
+        if spills(a, hop.service, call.place, hop.spill_below, excluded):
+            stays = 0
+        return choose(a, hop.service, call.place, stays, excluded, call.request, call.path, tag, rich)
+    return choose(a, hop.service, call.place, hop.same_zone, excluded, call.request, call.path, tag, rich)
+
+
+@hot
+def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    s = hop.service
+    service = services_of(a)[s]
+    instance = instances_of(a)[i]
+    instance.outstanding += 1
+    call.target = i
+    call.job = NONE
+    if rich is not None:
+        extras_of(a)[c].tried = i
+        if is_proxied(a, s):
+            note_dispatch(a, c, i)
+    t_ns = a.now_ns
+    service_rows_of(a)[(a.row * a.services_length + s) * SERVICE_COLUMNS + DISPATCHED] += 1
+    if service.balancer_timeout_ns < INFINITE:
+        schedule(
+            a,
+            t_ns + service.balancer_timeout_ns,
+            _BALANCER_TIMEOUT,
+            call.request,
+            call.path,
+            call.tag,
+            c,
+            call.generation,
+            call.tag,
+        )
+    link = call.place * (a.zones + 1) + instance.zone
+    delay = delays_of(a)[link] + instance.latency_ns
+    if cuts_of(a)[link] > 0 or delay > hop.connect_timeout_ns:
+        lose(a, c, rich)
+        return
+    if rich is not None and packet_lost(a, call.place, i, call.request, call.path, call.tag, LOSS_THERE):
+        lose(a, c, rich)
+        return
+    j = new_job(a)
+    job = jobs_of(a)[j]
+    job.request = call.request
+    job.path = call.path
+    job.expiry_or_joined = call.expiry_ns
+    job.finish_or_cpu = 0
+    job.tag = call.tag
+    job.call = c
+    job.call_generation = call.generation
+    job.instance = i
+    job.next = NONE
+    job.place = call.place
+    job.calls_made = 0
+    job.state = IN_NETWORK
+    job.outcome = _OK
+    if rich is not None:
+        by_ns = INFINITE
+        if hop.propagate_deadline == 1:
+            by_ns = call.expiry_ns
+        begin_program(a, j, branches_of(a)[c].operation, by_ns)
+    call.delay_ns = delay
+    call.job = j
+    call.job_generation = job.generation
+    schedule_here(a, t_ns + delay, _DELIVERY, job.request, job.path, job.tag, j, job.generation, 0)
+
+
+@part
+def lose(a: Any, c: int, rich: Any) -> None:
+    """The attempt's packet is lost; only a connect timeout may tell (D6)."""
+    call = calls_of(a)[c]
+    call.job = NONE
+    hop = hops_of(a)[call.hop]
+    if hop.connect_timeout_ns >= INFINITE:
+        return
+    t_ns = call.sent_ns + hop.connect_timeout_ns
+    if t_ns < call.expiry_ns:
+        schedule(
+            a,
+            max(t_ns, a.now_ns),
+            _CONNECT_TIMEOUT,
+            call.request,
+            call.path,
+            (call.tag >> 4) << 4,
+            c,
+            call.generation,
+            call.tag,
+        )
+
+
+@part
+def pass_to_proxy(a: Any, c: int, excluded: int, rich: Any) -> int:
+    """A proxy sends the attempt on or lets it wait (D100, D106): NONE, or the outcome that it has at once.
+
+    excluded: the target that it gets only if there is no other (D64), or NONE.
+    """
+    call = calls_of(a)[c]
+    journey = journeys_of(a)[c]
+    journey.proxy = proxy_of(a, c)
+    journey.excluded = excluded
+    if balancing_of(a)[hops_of(a)[call.hop].service].node_slots == 0:
+        return pass_on(a, c, rich)
+    t_ns = node_done_ns(a, c)
+    if t_ns < 0:
+        return _OVERLOAD
+    schedule(a, t_ns, _ROUTED, call.request, call.path, call.tag, c, call.generation, call.tag)
+    return NONE
+
+
+@part
+def _choose_anew(a: Any, p: int, c: int) -> int:
+    """The target of an attempt's first dispatch from proxy p, the excluded one only if there is no other (D64)."""
+    call = calls_of(a)[c]
+    zone = branches_of(a)[c].zone
+    excluded = np_int(journeys_of(a)[c].excluded)
+    i = choose_at(a, p, call.hop, call.place, zone, excluded, call.request, call.path, call.tag)
+    if i == NONE and excluded >= 0:
+        i = choose_at(a, p, call.hop, call.place, zone, NONE, call.request, call.path, call.tag)
+    return i
+
+
+@part
+def pass_on(a: Any, c: int, rich: Any) -> int:
+    """A proxy that is done with its own work chooses a target (D106): NONE, or the outcome that the attempt has."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    p = np_int(journeys_of(a)[c].proxy)
+    pump(a, p, rich)
+    i = _choose_anew(a, p, c)
+    if i >= 0:
+        dispatch_to(a, c, i, rich)
+        return NONE
+    if i != FULL:
+        return _NO_TARGET
+    if not join_waiting(a, c):
+        return _OVERLOAD
+    wait_ns = balancing_of(a)[hop.service].wait_ns
+    if wait_ns < INFINITE:
+        schedule(a, a.now_ns + wait_ns, _WAIT_TIMEOUT, call.request, call.path, call.tag, c, call.generation, call.tag)
+    return NONE
+
+
+@part
+def pump(a: Any, p: int, rich: Any) -> None:
+    """Give those who wait in a proxy the targets that are free for them, in the order in which they came (D106)."""
+    calls = calls_of(a)
+    journeys = journeys_of(a)
+    c = np_int(proxies_of(a)[p].head)
+    while c >= 0:
+        call = calls[c]
+        following = np_int(journeys[c].next)
+        i = _choose_anew(a, p, c)
+        if i >= 0:
+            leave_waiting(a, c)
+            dispatch_to(a, c, i, rich)
+        elif branches_of(a)[c].zone < 0 and journeys[c].excluded < 0 and not is_split(a, p, call.hop):
+            return
+        c = following
+
+
+@part
+def pump_service(a: Any, s: int, rich: Any) -> None:
+    """The same in every proxy of a service, whose targets have changed."""
+    b = balancing_of(a)[s]
+    for p in range(b.proxies_first, b.proxies_first + b.proxies_count):
+        pump(a, p, rich)
+
+
+@part
+def pump_all(a: Any, rich: Any) -> None:
+    """The same in every proxy, after calls have been given up."""
+    for p in range(a.proxies_length):
+        pump(a, p, rich)

@@ -1,0 +1,143 @@
+"""How a balancer that keeps count of its targets chooses among them (B3, B5)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Discriminator, Field, Strict, Tag
+
+from azsim.scenario.fields import (
+    COUNT_MAX,
+    QUEUE_MAX,
+    Count,
+    Flag,
+    Model,
+    OrNone,
+    PositiveDuration,
+    PositiveNumber,
+    Share,
+    key,
+)
+from azsim.scenario.retry import Outcome
+from azsim.scenario.work import Work
+
+NODE_SLOTS_MAX: Final = 1024
+LOCALITIES: Final = ("prefer", "zone-aware")
+EJECTIONS: Final = ("consecutive", "max-fails")
+
+
+class Ewma(Model):
+    """What `algorithm: peak-ewma` reckons with (Finagle, Linkerd)."""
+
+    decay: PositiveDuration = key(
+        "How fast a past latency is forgotten: after this time 37% of it is left.", default="10s", example="10s"
+    )
+    default_latency: PositiveDuration = key(
+        "The latency of a target that has not answered yet.", default="30ms", example="30ms"
+    )
+
+
+class Prefer(Model):
+    """Requests from a zone stay in it while its targets are there."""
+
+    kind: Literal["prefer"] = key("The kind of locality.", example="prefer", choices=LOCALITIES)
+    spill_below: Share = key(
+        "The share of the zone's targets in rotation below which some requests go to the other zones: what stays is "
+        "that share over this. `0%`: all stay while there is one. Envoy's overprovisioning of 140% is `71.4%`.",
+        default="0%",
+        example="71.4%",
+    )
+
+
+class ZoneAware(Model):
+    """Envoy's zone-aware routing: a zone keeps what its share of the targets can take, by counts of hosts."""
+
+    kind: Literal["zone-aware"] = key("The kind of locality.", example="zone-aware", choices=LOCALITIES)
+    min_targets: Count = key("Targets in rotation below which zones do not matter.", default=6, example=6)
+
+
+class SlowStart(Model):
+    """A target that returns to rotation gets a growing part of its share."""
+
+    window: PositiveDuration = key("How long until it gets all of its share.", example="30s")
+    aggression: PositiveNumber = key(
+        "1 grows in a straight line, more grows faster at first: (t / window)^(1 / aggression).", default=1, example=1
+    )
+    least: Share = key("The part it gets at least.", default="10%", example="10%")
+
+
+class Consecutive(Model):
+    """Errors in a row eject a target for a while (Envoy)."""
+
+    kind: Literal["consecutive"] = key("The kind of ejection.", example="consecutive", choices=EJECTIONS)
+    errors: Count = key("Errors in a row that eject.", default=5, example=5)
+    on: Annotated[tuple[Outcome, ...], Field(min_length=1)] = key(
+        "The outcomes that are errors; any other one starts the count anew.",
+        default=("error", "refused", "reset", "overload", "timeout"),
+        example=["error", "timeout"],
+    )
+    base: PositiveDuration = key(
+        "How long the first ejection lasts; the n-th in a row lasts n times as long.", default="30s", example="30s"
+    )
+    longest: PositiveDuration = key("How long one lasts at most.", default="5min", example="5min")
+    interval: PositiveDuration = key(
+        "Time between sweeps: ejections end at one, and with each one without an ejection n falls by 1.",
+        default="10s",
+        example="10s",
+    )
+    max_share: Share = key("The share of the targets that may be ejected at once.", default="10%", example="50%")
+    at_least_one: Flag = key("Whether one may be ejected whatever `max_share` says.", default=False, example=True)
+    uneject_on_check: Flag = key("Whether a passed health check ends an ejection at once.", default=True, example=False)
+
+
+class MaxFails(Model):
+    """Fails within a time bench a target, and after it one live request tries it (nginx)."""
+
+    kind: Literal["max-fails"] = key("The kind of ejection.", example="max-fails", choices=EJECTIONS)
+    fails: Count = key("Fails that bench a target.", default=1, example=3)
+    window: PositiveDuration = key("In which they count, and for which it is benched.", default="10s", example="10s")
+    on: Annotated[tuple[Outcome, ...], Field(min_length=1)] = key(
+        "The outcomes that are fails.", default=("refused", "reset", "timeout"), example=["refused", "timeout"]
+    )
+
+
+class WaitQueue(Model):
+    """A limit for each target, and a queue in the balancer for what exceeds it."""
+
+    per_target: Count = key("Requests that a node of the balancer has at one target at once.", example=4)
+    places: Annotated[int, Strict(), Field(ge=0, le=QUEUE_MAX)] = key(
+        "Requests that may wait in a node for a target; more get the overload answer.", default=1000, example=1000
+    )
+    timeout: OrNone[PositiveDuration] = key(
+        "How long one may wait until it gets the overload answer.", default="none", example="500ms"
+    )
+
+
+class Node(Model):
+    """What a node of the balancer can do: passing a request on costs it work (B1)."""
+
+    slots: Annotated[int, Strict(), Field(ge=1, le=NODE_SLOTS_MAX)] = key(
+        "Requests it works on at once.", default=8, example=8
+    )
+    work: Work = key("Time that one request takes a node.", example={"distribution": "constant", "mean": "1ms"})
+    queue: Annotated[int, Strict(), Field(ge=0, le=COUNT_MAX)] = key(
+        "Requests that may wait for a slot; more get the overload answer.", default=1000, example=1000
+    )
+
+
+def _by_kind(kinds: tuple[str, ...]) -> Discriminator:
+    """By the word of `kind`; the first kind reports what is wrong with any other word."""
+
+    def tag(value: Any) -> str:
+        word = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+        return f"<{word}>" if isinstance(word, str) and word in kinds else f"<{kinds[0]}>"
+
+    return Discriminator(tag)
+
+
+Locality = Annotated[
+    Annotated[Prefer, Tag("<prefer>")] | Annotated[ZoneAware, Tag("<zone-aware>")], _by_kind(LOCALITIES)
+]
+Outliers = Annotated[
+    Annotated[Consecutive, Tag("<consecutive>")] | Annotated[MaxFails, Tag("<max-fails>")], _by_kind(EJECTIONS)
+]
