@@ -28,6 +28,7 @@ VERBS: Final[Mapping[str, str]] = {
     "study": "Replay scenarios many times, and say what is likely.",
     "report": "Write a run as one HTML page, to be read, sent and printed.",
     "margin": "Find how far a knob can be turned before it goes down too often.",
+    "calibrate": "Turn access logs and tables into scenario keys.",
     "schema": "Print the JSON Schema of scenario files.",
 }
 """Every verb and what it does; verb `x` is `command` in `azsim.cli.x`."""

@@ -1,0 +1,1 @@
+"""From measurements to scenario keys: traffic profiles and distributions of work, with how well they fit."""
