@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from azsim.report.figures import BLACK, BLUE, PALE, VERMILION
+from azsim.report.palette import BLACK, BLUE, PALE, VERMILION
 from azsim.study.knob import Knob
 from azsim.study.margin import Margin
 
