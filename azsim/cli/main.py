@@ -28,6 +28,7 @@ VERBS: Final[Mapping[str, str]] = {
     "study": "Replay scenarios many times, and say what is likely.",
     "report": "Write a run as one HTML page, to be read, sent and printed.",
     "compare": "Replay two scenarios on the same random numbers, and say how they differ.",
+    "tune": "Look for settings that keep it up at the least cost.",
     "explain": "Say which mechanisms bring it down, by switching them off.",
     "margin": "Find how far a knob can be turned before it goes down too often.",
     "calibrate": "Turn access logs and tables into scenario keys.",
