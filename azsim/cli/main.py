@@ -27,7 +27,7 @@ VERBS: Final[Mapping[str, str]] = {
     "presets": "List what products do by default, value by value.",
     "study": "Replay scenarios many times, and say what is likely.",
     "report": "Write a run as one HTML page, to be read, sent and printed.",
-    "compare": "Replay two scenarios on the same random numbers, and say how they differ.",
+    "compare": "Replay two scenarios on the same chance, side by side.",
     "tune": "Look for settings that keep it up at the least cost.",
     "explain": "Say which mechanisms bring it down, by switching them off.",
     "margin": "Find how far a knob can be turned before it goes down too often.",
