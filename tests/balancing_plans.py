@@ -27,6 +27,12 @@ BALANCING_DEFAULTS: Fields = {
     "outliers": NO_OUTLIERS,
     "outlier_on": (),  # outcomes
     "outlier_errors": 1,
+    "outlier_factor": 0.0,
+    "outlier_factor_targets": 1,
+    "outlier_factor_volume": 1,
+    "outlier_failures": 0,
+    "outlier_failures_targets": 1,
+    "outlier_failures_volume": 1,
     "outlier_at_least_one": 0,
     "outlier_uneject_on_check": 0,
     "outlier_window_ns": 10 * S,

@@ -99,6 +99,7 @@ SERVICE_DEFAULTS: Fields = {
     "algorithm": ROUND_ROBIN,
     "cross_zone": 1,
     "fail_open_below": 0.0,
+    "fail_open_fewer": 0,
     "balancer_timeout_ns": INFINITE,
     "redispatch_attempts": 1,
     "redispatch_on": (),  # outcomes

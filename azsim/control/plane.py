@@ -66,8 +66,8 @@ class ControlPlane:
                 first, count = int(service["instances_first"]), int(service["instances_count"])
                 targets = plan.instance_names[first : first + count]
                 own = [i for i in absent if first <= i < first + count]
-                fail_open_below = float(service["fail_open_below"])
-                router = Router(world, name, first, targets, fail_open_below, hands.set_view, own, show)
+                fail_open = float(service["fail_open_below"]), int(service["fail_open_fewer"])
+                router = Router(world, name, first, targets, fail_open, hands.set_view, own, show)
                 self._routers[number] = router
                 checker = HealthChecker(world, router, int(service["propagation_ns"]))
                 self._checkers[number] = checker

@@ -20,7 +20,8 @@ class Router(Controller[Verdict, Verdict]):
     """Keeps one view of a service's targets: all healthy at first, then as the verdicts say.
 
     `targets` are their names, the first being instance `first`, `absent` those that are none at first; `set_view`
-    hands a change to the balancer, and `show` how a new target is held to be.
+    hands a change to the balancer, and `show` how a new target is held to be. `fail_open`: the share and the number of
+    healthy ones below which all are used.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Router(Controller[Verdict, Verdict]):
         service: str,
         first: int,
         targets: Sequence[str],
-        fail_open_below: float,
+        fail_open: tuple[float, int],
         set_view: Callable[[int, bool], None],
         absent: Collection[int] = (),
         show: Callable[[int, bool], None] | None = None,
@@ -38,7 +39,7 @@ class Router(Controller[Verdict, Verdict]):
         self.service = service
         self._first = first
         self._targets = targets
-        self._fail_open_below = fail_open_below
+        self._fail_open = fail_open
         self._set_view = set_view
         self._show = show or set_view
         self._members = set(range(first, first + len(targets))).difference(absent)
@@ -55,7 +56,7 @@ class Router(Controller[Verdict, Verdict]):
     def fails_open(self) -> bool:
         """Whether the nodes, by this view, ignore health and use every target."""
         total = len(self._members)
-        return fails_open(total - len(self._out), total, self._fail_open_below)
+        return fails_open(total - len(self._out), total, *self._fail_open)
 
     def add(self, instance: int) -> None:
         """A new target, out of rotation until it is found healthy."""

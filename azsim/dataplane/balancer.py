@@ -33,7 +33,7 @@ def list_targets(a: Any, s: int, rich: Any) -> None:
     for i in range(first, end):
         members += instances[i].member
         healthy += instances[i].in_view * instances[i].member
-    everyone = fails_open(healthy, members, service.fail_open_below)
+    everyone = fails_open(healthy, members, service.fail_open_below, service.fail_open_fewer)
     for z in range(a.zones):
         shelf = shelves[s * a.zones + z]
         shelf.count = 0

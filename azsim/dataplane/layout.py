@@ -118,6 +118,7 @@ SERVICE = np.dtype(
         ("algorithm", "i4"),  # policy/balancing.py kinds
         ("cross_zone", "i4"),
         ("fail_open_below", "f8"),  # policy/balancing.py fails_open
+        ("fail_open_fewer", "i4"),  # the same
         ("balancer_timeout_ns", "i8"),
         ("redispatch_attempts", "i4"),  # 1: none; at most 16
         ("redispatch_on", "i4"),  # bit 1 << outcome
@@ -208,13 +209,19 @@ BALANCING = np.dtype(
         ("ewma_default_ns", "i8"),
         ("outliers", "i4"),  # policy/outliers.py kinds
         ("outlier_on", "i4"),  # bit 1 << outcome
-        ("outlier_errors", "i4"),  # in a row (consecutive), or within the window (max-fails)
+        ("outlier_errors", "i4"),  # in a row (consecutive; NO_ERRORS: none), or within the window (max-fails)
         ("outlier_at_least_one", "i4"),
         ("outlier_uneject_on_check", "i4"),
         ("outlier_window_ns", "i8"),  # consecutive: between sweeps; max-fails: counting window and time on the bench
         ("outlier_base_ns", "i8"),
         ("outlier_longest_ns", "i8"),
         ("outlier_share", "f8"),
+        ("outlier_factor", "f8"),  # success rates: so many standard deviations below the mean eject; 0: none do
+        ("outlier_factor_targets", "i4"),  # that it takes to compare
+        ("outlier_factor_volume", "i4"),  # outcomes that it takes of each
+        ("outlier_failures", "i4"),  # millionths of outcomes that are errors eject; 0: none do
+        ("outlier_failures_targets", "i4"),
+        ("outlier_failures_volume", "i4"),
         ("per_target", "i8"),  # dispatches of a proxy to one target at once; INFINITE: no limit
         ("wait_places", "i8"),  # attempts that wait in a proxy
         ("wait_ns", "i8"),  # how long; INFINITE: as long as their callers

@@ -22,7 +22,7 @@ from azsim.dataplane.proxy_pools import (
     turns_of,
     weights_of,
 )
-from azsim.dataplane.standings import is_out, standing_of
+from azsim.dataplane.standings import is_out, standing_of, sweep
 from azsim.dataplane.state import (
     NONE,
     calls_of,
@@ -95,7 +95,7 @@ def _list_eligible(a: Any, p: int) -> int:
         if instances[i].member == 1 and instances[i].in_view == 1 and not is_out(a, s, proxy.standings_first + k):
             picks[n] = i
             n += 1
-    if n < members and fails_open(n, members, service.fail_open_below):
+    if n < members and fails_open(n, members, service.fail_open_below, service.fail_open_fewer):
         n = 0
         for i in range(service.instances_first, service.instances_first + service.instances_count):
             if instances[i].member == 1:
@@ -321,6 +321,7 @@ def choose_at(a: Any, p: int, h: int, place: int, bound: int, excluded: int, req
     picks = picks_of(a)
     instances = instances_of(a)
     standings = standings_of(a)
+    sweep(a, p)
     eligible = _list_eligible(a, p)
     if eligible == 0:
         return NONE

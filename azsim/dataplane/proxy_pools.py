@@ -48,6 +48,7 @@ PROXY = np.dtype(
         ("starts_first", "i8"),  # a ring: when each attempt that waits for a slot gets it
         ("oldest", "i8"),  # place of the first of them in the ring
         ("behind", "i8"),  # how many they are
+        ("sweep", "i8"),  # number of the last sweep, where sweeps compare rates
     ],
     align=True,
 )
@@ -64,6 +65,8 @@ STANDING = np.dtype(
         ("checked_ns", "i8"),  # nginx: last fail, or first try after the bench
         ("cost", "f8"),  # peak EWMA, ns, as of stamp_ns
         ("stamp_ns", "i8"),
+        ("outcomes", "i8"),  # since the last sweep
+        ("bad", "i8"),  # errors among them
     ],
     align=True,
 )

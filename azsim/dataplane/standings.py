@@ -1,4 +1,4 @@
-"""What the kernel's proxies hold of their targets, and learn of them (B5, D103-D105); in rich kernels."""
+"""What the kernel's proxies hold of their targets, and learn of them (B5, D103-D105, D110); in rich kernels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from azsim.policy.outliers import (
     NO_OUTLIERS,
     ejected_until,
     ejections_now,
+    fails_too_often,
+    is_below_the_others,
     is_benched,
     may_eject,
+    success_rate,
 )
 
 
@@ -77,6 +80,10 @@ def note_end(a: Any, c: int, outcome: int, judged: bool) -> None:
     if b.outliers == MAX_FAILS:
         _count_fail(a, p, call.target, bad)
     else:
+        sweep(a, p)
+        standing.outcomes += 1
+        if bad:
+            standing.bad += 1
         _count_error(a, p, call.target, bad)
 
 
@@ -107,18 +114,97 @@ def _count_error(a: Any, p: int, i: int, bad: bool) -> None:
     if standing.errors < b.outlier_errors:
         return
     standing.errors = 0
+    _eject(a, p, standing_of(a, p, i), a.now_ns)
+
+
+@part
+def _eject(a: Any, p: int, k: int, t_ns: int) -> None:
+    """Eject the target of standing k at t_ns, if so many may be (D104)."""
+    proxy = proxies_of(a)[p]
+    b = balancing_of(a)[proxy.service]
+    standings = standings_of(a)
+    standing = standings[k]
     ejected = 0
-    count = services_of(a)[s].instances_count
-    for k in range(count):
-        if is_out(a, s, proxy.standings_first + k):
+    count = services_of(a)[proxy.service].instances_count
+    for other in range(proxy.standings_first, proxy.standings_first + count):
+        if t_ns < standings[other].ejected_until_ns:
             ejected += 1
     if may_eject(ejected, count, b.outlier_share, b.outlier_at_least_one):
-        now_ns = a.now_ns
-        before = ejections_now(standing.ejections, standing.ejected_until_ns, now_ns, b.outlier_window_ns)
+        before = ejections_now(standing.ejections, standing.ejected_until_ns, t_ns, b.outlier_window_ns)
         standing.ejections = before + 1
         standing.ejected_until_ns = ejected_until(
-            now_ns, standing.ejections, b.outlier_base_ns, b.outlier_longest_ns, b.outlier_window_ns
+            t_ns, standing.ejections, b.outlier_base_ns, b.outlier_longest_ns, b.outlier_window_ns
         )
+
+
+@part
+def sweep(a: Any, p: int) -> None:
+    """Let a proxy's last sweep happen, if it has not yet: it compares the rates of its targets (D110).
+
+    What was counted came before the first sweep since then; nothing came between that and the others.
+    """
+    proxy = proxies_of(a)[p]
+    b = balancing_of(a)[proxy.service]
+    if b.outlier_factor == 0.0 and b.outlier_failures == 0:
+        return
+    now = a.now_ns // b.outlier_window_ns
+    if now == proxy.sweep:
+        return
+    t_ns = (proxy.sweep + 1) * b.outlier_window_ns
+    proxy.sweep = now
+    first = np_int(proxy.standings_first)
+    end = first + services_of(a)[proxy.service].instances_count
+    if b.outlier_factor > 0.0:
+        _eject_by_rate(a, p, first, end, t_ns)
+    if b.outlier_failures > 0:
+        _eject_by_failures(a, p, first, end, t_ns)
+    for k in range(first, end):
+        standings_of(a)[k].outcomes = 0
+        standings_of(a)[k].bad = 0
+
+
+@part
+def _eject_by_rate(a: Any, p: int, first: int, end: int, t_ns: int) -> None:
+    b = balancing_of(a)[proxies_of(a)[p].service]
+    standings = standings_of(a)
+    candidates = 0
+    total = 0
+    squares = 0
+    for k in range(first, end):
+        standing = standings[k]
+        if t_ns >= standing.ejected_until_ns and standing.outcomes >= b.outlier_factor_volume:
+            rate = success_rate(standing.outcomes, standing.bad)
+            candidates += 1
+            total += rate
+            squares += rate * rate
+    if candidates < b.outlier_factor_targets:
+        return
+    for k in range(first, end):
+        standing = standings[k]
+        if t_ns >= standing.ejected_until_ns and standing.outcomes >= b.outlier_factor_volume:
+            rate = success_rate(standing.outcomes, standing.bad)
+            if is_below_the_others(rate, total, squares, candidates, b.outlier_factor):
+                _eject(a, p, k, t_ns)
+
+
+@part
+def _eject_by_failures(a: Any, p: int, first: int, end: int, t_ns: int) -> None:
+    b = balancing_of(a)[proxies_of(a)[p].service]
+    standings = standings_of(a)
+    candidates = 0
+    for k in range(first, end):
+        if t_ns >= standings[k].ejected_until_ns and standings[k].outcomes >= b.outlier_failures_volume:
+            candidates += 1
+    if candidates < b.outlier_failures_targets:
+        return
+    for k in range(first, end):
+        standing = standings[k]
+        if (
+            t_ns >= standing.ejected_until_ns
+            and standing.outcomes >= b.outlier_failures_volume
+            and fails_too_often(standing.outcomes, standing.bad, b.outlier_failures)
+        ):
+            _eject(a, p, k, t_ns)
 
 
 @part
@@ -129,6 +215,7 @@ def check_passed(a: Any, i: int) -> None:
     if b.outliers != CONSECUTIVE or b.outlier_uneject_on_check == 0:
         return
     for p in range(b.proxies_first, b.proxies_first + b.proxies_count):
+        sweep(a, p)
         standing = standings_of(a)[standing_of(a, p, i)]
         standing.ejected_until_ns = min(standing.ejected_until_ns, a.now_ns)
 
@@ -156,5 +243,8 @@ def forget_targets(a: Any, p: int) -> None:
         standing.checked_ns = -INFINITE
         standing.cost = float(b.ewma_default_ns)
         standing.stamp_ns = a.now_ns
+        standing.outcomes = 0
+        standing.bad = 0
+    proxy.sweep = a.now_ns // b.outlier_window_ns
     for z in range(a.zones + 1):
         turns_of(a)[p * (a.zones + 1) + z] = NONE

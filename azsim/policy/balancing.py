@@ -20,16 +20,15 @@ NEVER_OPEN = -1.0
 
 
 @rule
-def fails_open(healthy: int, total: int, below: float) -> bool:
+def fails_open(healthy: int, total: int, below: float, fewer_than: int) -> bool:
     """Whether a balancer ignores health and uses every target.
 
-    `below` is the share of healthy targets under which it does; 0 means only when none is healthy; NEVER_OPEN never.
+    It does when none is healthy, when their share is under `below`, or when there are `fewer_than` so many of them;
+    with a `below` of NEVER_OPEN it never does.
     """
     if below < 0.0:
         return False
-    if below == 0.0:
-        return healthy == 0
-    return float(healthy) < below * float(total)
+    return healthy == 0 or healthy < fewer_than or float(healthy) < below * float(total)
 
 
 @rule

@@ -5,7 +5,8 @@ from __future__ import annotations
 from azsim.base.jit import rule
 
 NO_OUTLIERS = 0
-CONSECUTIVE = 1  # Envoy: errors in a row eject
+NO_ERRORS = 1 << 30  # in a row: they do not eject
+CONSECUTIVE = 1  # Envoy: errors in a row eject, or a sweep that compares rates
 MAX_FAILS = 2  # nginx: fails within a time bench, and a live request tries the target afterwards
 
 
@@ -33,6 +34,30 @@ def ejected_until(now_ns: int, ejections: int, base_ns: int, longest_ns: int, in
     """
     end_ns = now_ns + min(base_ns * ejections, max(longest_ns, base_ns))
     return (end_ns + interval_ns - 1) // interval_ns * interval_ns
+
+
+@rule
+def success_rate(outcomes: int, errors: int) -> int:
+    """The share of outcomes that are no errors, in ten-thousandths, rounded down."""
+    return (outcomes - errors) * 10_000 // outcomes
+
+
+@rule
+def is_below_the_others(rate: int, total: int, squares: int, candidates: int, factor: float) -> bool:
+    """Whether a success rate is less than the mean - factor x standard deviation of so many candidates' rates.
+
+    total, squares: sums of their rates and of the squares. All in whole numbers up to the last comparison, in which
+    both sides are squared and multiplied by the candidates' number.
+    """
+    short = total - candidates * rate
+    spread = candidates * squares - total * total
+    return short > 0 and float(short) * float(short) > factor * factor * float(spread)
+
+
+@rule
+def fails_too_often(outcomes: int, errors: int, share: int) -> bool:
+    """Whether errors are at least a share (millionths) of outcomes."""
+    return errors * 1_000_000 >= share * outcomes
 
 
 @rule

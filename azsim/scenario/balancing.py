@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, Strict, Tag
+from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
 from azsim.scenario.fields import (
     COUNT_MAX,
@@ -17,6 +17,7 @@ from azsim.scenario.fields import (
     PositiveNumber,
     Share,
     key,
+    refuse,
 )
 from azsim.scenario.retry import Outcome
 from azsim.scenario.work import Work
@@ -66,11 +67,47 @@ class SlowStart(Model):
     least: Share = key("The part it gets at least.", default="10%", example="10%")
 
 
+class SuccessRate(Model):
+    """A sweep ejects targets whose success rate lies far below the others' (Envoy)."""
+
+    factor: PositiveNumber = key(
+        "How many standard deviations below the mean. One bad target of n lies sqrt(n - 1) below, a bad third 1.41.",
+        default=1.9,
+        example=1.9,
+    )
+    min_targets: Count = key("Targets with enough requests that it takes to compare.", default=5, example=5)
+    volume: Count = key("Requests that a target needs to have answered since the last sweep.", default=100, example=100)
+
+
+class FailureShare(Model):
+    """A sweep ejects targets of whose requests too many fail (Envoy's failure percentage)."""
+
+    share: Share = key("The share of failures that ejects.", default="85%", example="85%")
+    min_targets: Count = key("Targets with enough requests that it takes to judge.", default=5, example=5)
+    volume: Count = key("Requests that a target needs to have answered since the last sweep.", default=50, example=50)
+
+    @model_validator(mode="after")
+    def _spares_the_good(self) -> FailureShare:
+        if self.share <= 0:
+            refuse("share must be more than 0%: at 0% every target is ejected", "85%", "share")
+        return self
+
+
 class Consecutive(Model):
-    """Errors in a row eject a target for a while (Envoy)."""
+    """Errors in a row eject a target for a while, or a sweep does that compares rates (Envoy)."""
 
     kind: Literal["consecutive"] = key("The kind of ejection.", example="consecutive", choices=EJECTIONS)
-    errors: Count = key("Errors in a row that eject.", default=5, example=5)
+    errors: OrNone[Count] = key("Errors in a row that eject; `none`: they do not.", default=5, example=5)
+    success_rate: OrNone[SuccessRate] = key(
+        "How far below the others' success rate a target is ejected.",
+        default="none",
+        example={"factor": 1.9, "min_targets": 5, "volume": 100},
+    )
+    failure_share: OrNone[FailureShare] = key(
+        "Which share of failures ejects.",
+        default="none",
+        example={"share": "85%", "min_targets": 5, "volume": 50},
+    )
     on: Annotated[tuple[Outcome, ...], Field(min_length=1)] = key(
         "The outcomes that are errors; any other one starts the count anew.",
         default=("error", "refused", "reset", "overload", "timeout"),

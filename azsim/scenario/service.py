@@ -121,11 +121,6 @@ class FailOpenBelow(Model):
             refuse("says below which share or number of healthy targets health is ignored", "{below: 50%}")
         return self
 
-    def share(self, targets: int) -> float:
-        """The share of so many targets under which all are used. Counts fall between two numbers of targets."""
-        of_count = 0.0 if self.fewer_than is None else (self.fewer_than - 0.5) / targets
-        return max(self.below or 0.0, of_count)
-
 
 class Checkers(Model):
     """Several checkers that probe every target, each for itself (H2)."""

@@ -107,6 +107,7 @@ _RICH_FAULTS = {"packet_loss", "malformed", "slow_dependency", "memory_leak", "b
 _NO_RATE: list[Row] = [{"start_ns": 0, "rate": 0.0, "slope": 0.0}]
 _NO_HEALTH: Row = {
     "fail_open_below": 0.0,
+    "fail_open_fewer": 0,
     "health": 0,
     "unhealthy_after": 1,
     "healthy_after": 1,
@@ -161,7 +162,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         recorded += population.recorded
     service_rows = []
     for name, service in scenario.services.items():
-        row = _service(service, counts[name])
+        row = _service(service)
         row |= {"instances_first": numbers[name, scenario.zones[0]].start, "instances_count": counts[name]}
         row |= {"calls_first": len(hops.rows), "calls_count": len(service.calls)}
         control_zone = service.balancer.control_zone
@@ -400,8 +401,8 @@ def _bucket(budget: Budget | None, buckets_first: int) -> Row:
     }
 
 
-def _service(service: Service, instances: int) -> Row:
-    """A service's balancer and health checks of so many instances."""
+def _service(service: Service) -> Row:
+    """A service's balancer and health checks."""
     balancer = service.balancer
     return {
         "replication_ns": -1 if service.replication is None else service.replication.lag,
@@ -410,15 +411,16 @@ def _service(service: Service, instances: int) -> Row:
         "balancer_timeout_ns": _or_infinite(balancer.timeout),
         "redispatch_attempts": balancer.retry.attempts if balancer.retry else 1,
         "redispatch_on": mask(balancer.retry.on) if balancer.retry else 0,
-    } | (_NO_HEALTH if balancer.health is None else _health(balancer.health, instances))
+    } | (_NO_HEALTH if balancer.health is None else _health(balancer.health))
 
 
-def _health(health: Health, instances: int) -> Row:
-    fail_open_below = balancing.NEVER_OPEN if health.fail_open == "never" else 0.0
+def _health(health: Health) -> Row:
+    below, fewer_than = (balancing.NEVER_OPEN if health.fail_open == "never" else 0.0), 0
     if isinstance(health.fail_open, FailOpenBelow):
-        fail_open_below = health.fail_open.share(instances)
+        below, fewer_than = health.fail_open.below or 0.0, health.fail_open.fewer_than or 0
     return {
-        "fail_open_below": fail_open_below,
+        "fail_open_below": below,
+        "fail_open_fewer": fewer_than,
         "health": 1,
         "unhealthy_after": health.unhealthy_after,
         "healthy_after": health.healthy_after,

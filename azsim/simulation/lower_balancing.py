@@ -84,6 +84,12 @@ def _outliers(ejection: Outliers | None) -> Row:
         "outlier_base_ns": 0,
         "outlier_longest_ns": 0,
         "outlier_share": 0.0,
+        "outlier_factor": 0.0,
+        "outlier_factor_targets": 0,
+        "outlier_factor_volume": 0,
+        "outlier_failures": 0,
+        "outlier_failures_targets": 0,
+        "outlier_failures_volume": 0,
     }
     if ejection is None:
         return row
@@ -94,9 +100,17 @@ def _outliers(ejection: Outliers | None) -> Row:
             "outlier_errors": ejection.fails,
             "outlier_window_ns": ejection.window,
         }
+    if ejection.success_rate is not None:
+        row["outlier_factor"] = ejection.success_rate.factor
+        row["outlier_factor_targets"] = ejection.success_rate.min_targets
+        row["outlier_factor_volume"] = ejection.success_rate.volume
+    if ejection.failure_share is not None:
+        row["outlier_failures"] = round(ejection.failure_share.share * 1_000_000)
+        row["outlier_failures_targets"] = ejection.failure_share.min_targets
+        row["outlier_failures_volume"] = ejection.failure_share.volume
     return row | {
         "outliers": outliers.CONSECUTIVE,
-        "outlier_errors": ejection.errors,
+        "outlier_errors": outliers.NO_ERRORS if ejection.errors is None else ejection.errors,
         "outlier_at_least_one": int(ejection.at_least_one),
         "outlier_uneject_on_check": int(ejection.uneject_on_check),
         "outlier_window_ns": ejection.interval,

@@ -184,10 +184,10 @@ def opened(plan: Plan, seconds: Seconds) -> npt.NDArray[np.bool_]:
     counts = seconds.zones[..., [IN_VIEW, MEMBERS]].sum(axis=2)
     found = np.zeros(counts.shape[:2], dtype=np.bool_)
     for s, service in enumerate(plan.services):
-        below = float(service["fail_open_below"])
+        below, fewer_than = float(service["fail_open_below"]), int(service["fail_open_fewer"])
         for healthy, members in np.unique(counts[:, s], axis=0):
             same = (counts[:, s] == (healthy, members)).all(axis=1)
-            found[same, s] = fails_open(int(healthy), int(members), below)
+            found[same, s] = fails_open(int(healthy), int(members), below, fewer_than)
     return found
 
 

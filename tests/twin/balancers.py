@@ -24,7 +24,7 @@ def proxies(draw: Any, checked: bool) -> dict[str, Any]:
         "ewma_decay_ns": draw(grid(1, 50)),
         "outliers": draw(st.sampled_from([outliers.NO_OUTLIERS, outliers.CONSECUTIVE, outliers.MAX_FAILS])),
         "outlier_on": tuple(draw(st.sets(st.sampled_from(RETRIED), min_size=4))),
-        "outlier_errors": draw(st.integers(1, 3)),
+        "outlier_errors": draw(st.sampled_from([1, 2, 3, outliers.NO_ERRORS])),
         "outlier_at_least_one": draw(st.integers(0, 1)),
         "outlier_uneject_on_check": draw(st.integers(0, 1)),
         "outlier_window_ns": draw(grid(5, 40)),
@@ -33,6 +33,17 @@ def proxies(draw: Any, checked: bool) -> dict[str, Any]:
         "outlier_share": draw(st.sampled_from([0.3, 0.5, 1.0])),
         "weight": draw(st.integers(0, 3)),
     }
+    if fields["outliers"] == outliers.CONSECUTIVE and draw(st.booleans()):
+        fields |= {
+            "outlier_factor": draw(st.sampled_from([0.0, 0.5, 1.0])),
+            "outlier_factor_targets": draw(st.integers(1, 3)),
+            "outlier_factor_volume": draw(st.integers(1, 4)),
+            "outlier_failures": draw(st.sampled_from([0, 300_000, 1_000_000])),
+            "outlier_failures_targets": draw(st.integers(1, 3)),
+            "outlier_failures_volume": draw(st.integers(1, 4)),
+        }
+        note("ejection by success rate", fields["outlier_factor"] > 0)
+        note("ejection by share of failures", fields["outlier_failures"] > 0)
     if draw(st.booleans()):
         fields |= {
             "per_target": draw(st.integers(1, 3)),

@@ -271,6 +271,7 @@ def _services(
         ),
         "cross_zone": draw(st.integers(0, 1)),
         "fail_open_below": draw(st.sampled_from([balancing.NEVER_OPEN, 0.0, 0.5])),
+        "fail_open_fewer": draw(st.sampled_from([0, 0, 2])),
         "balancer_timeout_ns": draw(st.one_of(st.just(INFINITE), grid(1, 40))),
         "redispatch_attempts": draw(st.integers(1, 3)),
         "redispatch_on": tuple(draw(st.sets(st.sampled_from(RETRIED)))),

@@ -9,10 +9,9 @@ import pytest
 from azsim.base.errors import ScenarioError
 from azsim.base.seeds import PHASE, key_hash
 from azsim.dataplane.codes import InstanceState
-from azsim.policy.balancing import fails_open
+from azsim.policy.balancing import NEVER_OPEN, fails_open
 from azsim.policy.distributions import unit
 from azsim.policy.thresholds import enough_hold_it_healthy
-from azsim.scenario.service import FailOpenBelow
 from azsim.simulation.lower import lower
 from tests.plans import KEY, make_plan, population, service
 from tests.story import ONE, Story, play, state
@@ -99,22 +98,27 @@ def test_a_reset_drops_every_checkers_probe_in_flight() -> None:
     ],
 )
 def test_a_threshold_of_half_over_a_group_and_over_a_zone(healthy: int, total: int, opens: bool) -> None:
-    assert fails_open(healthy, total, 0.5) is opens
+    assert fails_open(healthy, total, 0.5, 0) is opens
 
 
-@pytest.mark.parametrize("total", [1, 3, 7, 9, 49, 1000])
+@pytest.mark.parametrize("total", [1, 3, 1000])
 def test_a_count_opens_below_it_whatever_the_number_of_targets(total: int) -> None:
     for fewer_than in range(1, total + 1):
-        share = FailOpenBelow(fewer_than=fewer_than).share(total)
-        assert [healthy for healthy in range(total + 1) if fails_open(healthy, total, share)] == list(range(fewer_than))
+        opens = [healthy for healthy in range(total + 1) if fails_open(healthy, total, 0.0, fewer_than)]
+        assert opens == list(range(fewer_than))
 
 
 def test_of_share_and_count_either_breach_acts() -> None:
-    both = FailOpenBelow.model_validate({"below": "50%", "fewer_than": 2})
-    assert fails_open(4, 10, both.share(10))  # 40%
-    assert not fails_open(5, 10, both.share(10))
-    assert fails_open(1, 2, both.share(2))  # 50%, but fewer than 2
-    assert not fails_open(2, 2, both.share(2))
+    assert fails_open(4, 10, 0.5, 2)  # 40%
+    assert not fails_open(5, 10, 0.5, 2)
+    assert fails_open(1, 2, 0.5, 2)  # 50%, but fewer than 2
+    assert not fails_open(2, 2, 0.5, 2)
+
+
+def test_none_healthy_opens_whatever_is_said_but_never() -> None:
+    assert fails_open(0, 5, 0.0, 0)
+    assert not fails_open(1, 5, 0.0, 0)
+    assert not fails_open(0, 5, NEVER_OPEN, 0)
 
 
 def test_checkers_are_lowered() -> None:
@@ -125,11 +129,20 @@ def test_checkers_are_lowered() -> None:
     assert plan.services["checkers_need"].tolist() == [0.18, 0.0]
 
 
-def test_fail_open_by_count_is_lowered_for_the_targets_there_are() -> None:
-    health = {"fail_open": {"fewer_than": 2}}
-    plan = lower(scenario_of(**{"services.front.balancer.health": health}), 1)  # 3 instances
-    below = float(plan.services["fail_open_below"][0])
-    assert [fails_open(healthy, 3, below) for healthy in range(4)] == [True, True, False, False]
+@pytest.mark.parametrize(
+    ("fail_open", "below", "fewer_than"),
+    [
+        ("all-unhealthy", 0.0, 0),
+        ("never", NEVER_OPEN, 0),
+        ({"below": "50%"}, 0.5, 0),
+        ({"fewer_than": 2}, 0.0, 2),
+        ({"below": "40%", "fewer_than": 3}, 0.4, 3),
+    ],
+)
+def test_fail_open_is_lowered(fail_open: Any, below: float, fewer_than: int) -> None:
+    plan = lower(scenario_of(**{"services.front.balancer.health": {"fail_open": fail_open}}), 1)
+    row = plan.services[0]
+    assert (row["fail_open_below"], row["fail_open_fewer"]) == (below, fewer_than)
 
 
 def test_fail_open_below_nothing_is_refused() -> None:

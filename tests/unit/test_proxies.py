@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,67 +10,12 @@ import pytest
 from azsim.base.seeds import CHOICE, LOCALITY, key_hash
 from azsim.dataplane import layout
 from azsim.dataplane.codes import INFINITE, InstanceState, Outcome
-from azsim.dataplane.reference.clock import Clock, Key, Kind
-from azsim.dataplane.reference.proxy import Proxy
+from azsim.dataplane.reference.clock import Kind
 from azsim.policy import balancing, locality, outliers, retry
 from azsim.policy.distributions import exponential_function, unit
-from tests.plans import BALANCING_DEFAULTS, KEY, MS, S, call, make_plan, outcomes, population, service
+from tests.plans import BALANCING_DEFAULTS, KEY, MS, S, call, make_plan, population, service
+from tests.proxy_world import ERRORS, OUTSIDE, World, envoy, keys
 from tests.story import ONE, play, state
-from tests.unit.test_reference_balancer import Target
-
-OUTSIDE = 3
-ERRORS = outcomes(Outcome.ERROR, Outcome.TIMEOUT)
-
-
-class World:
-    """A proxy over targets 0 to n - 1, `per_zone` in each zone, a clock that can be set, and callers by zone."""
-
-    def __init__(self, per_zone: tuple[int, ...] = (2, 2, 2), **given: Any) -> None:
-        self.callers = [1, 1, 1]
-        self.clock = Clock()
-        zones = [zone for zone, count in enumerate(per_zone) for _ in range(count)]
-        self.targets = [Target(number, zone) for number, zone in enumerate(zones)]
-        self.view: Any = dict.fromkeys(self.targets, True)
-        self.members: Any = dict.fromkeys(self.targets, True)
-        row = SimpleNamespace(
-            algorithm=given.pop("algorithm", balancing.RANDOM),
-            cross_zone=given.pop("cross_zone", 1),
-            fail_open_below=given.pop("fail_open_below", 0.0),
-        )
-        weights = given.pop("weights", [1] * len(zones))
-        self.proxy = Proxy(
-            KEY,
-            row,
-            SimpleNamespace(**(BALANCING_DEFAULTS | {"outlier_on": 0} | given)),
-            self.targets,
-            weights,
-            self.view,
-            self.members,
-            OUTSIDE,
-            lambda hop, zone: self.callers[zone],
-            self.clock,
-        )
-
-    def choose(self, key: Key, place: int = OUTSIDE, same_zone: int = 0, excluded: int | None = None) -> int | None:
-        hop = SimpleNamespace(row=SimpleNamespace(same_zone=same_zone, prefer_zone=0), number=0)
-        host = self.proxy.choose(hop, place, key, None if excluded is None else self.targets[excluded])
-        return None if host is None else host.number
-
-    def answer(self, target: int, outcome: Outcome, judged: bool = True, latency_ns: int = 0) -> None:
-        host = self.targets[target]
-        self.proxy.dispatched(host)
-        self.proxy.ended(host, self.clock.now_ns - latency_ns, outcome, judged)
-
-    def out(self, target: int) -> bool:
-        return target not in {self.choose(key) for key in keys(200)}
-
-    def at(self, t_ns: int) -> World:
-        self.clock.pass_to(t_ns)
-        return self
-
-
-def keys(n: int) -> Iterator[Key]:
-    return (Key(request, 7, 16) for request in range(n))
 
 
 def draws(purpose: int, n: int) -> list[float]:
@@ -217,125 +160,6 @@ def test_envoys_panic_at_half_counts_what_is_ejected() -> None:
     assert {world.choose(key) for key in keys(200)} == {3, 4, 5}
     world.answer(3, Outcome.ERROR)
     assert {world.choose(key) for key in keys(300)} == set(range(6))
-
-
-# --- ejection ------------------------------------------------------------------------------------------------------
-
-
-def envoy(**given: Any) -> World:
-    rules: dict[str, Any] = {"outliers": outliers.CONSECUTIVE, "outlier_on": ERRORS, "outlier_errors": 3}
-    return World(**(rules | given))
-
-
-def test_errors_in_a_row_eject_and_anything_else_starts_anew() -> None:
-    world = envoy()
-    for outcome in (Outcome.ERROR, Outcome.TIMEOUT, Outcome.OK, Outcome.ERROR, Outcome.ERROR, Outcome.OVERLOAD):
-        world.answer(1, outcome)
-    assert not world.out(1)
-    for _ in range(3):
-        world.answer(1, Outcome.ERROR)
-    assert world.out(1)
-
-
-def test_ejections_grow_and_fade() -> None:
-    """Base 30 s, sweeps every 10 s: out for 30 s, then for 60 s; two quiet sweeps later it is one ejection again."""
-    world = envoy(outlier_errors=1)
-    world.at(1 * S).answer(0, Outcome.ERROR)
-    assert world.out(0)
-    world.at(40 * S - 1)
-    assert world.out(0)
-    world.at(40 * S)  # 31 s is the end, 40 s the next sweep
-    assert not world.out(0)
-    world.at(41 * S).answer(0, Outcome.ERROR)
-    world.at(110 * S - 1)  # 41 s + 2 x 30 s = 101 s
-    assert world.out(0)
-    world.at(110 * S)
-    assert not world.out(0)
-    world.at(131 * S).answer(0, Outcome.ERROR)  # sweeps at 120 s and 130 s: two ejections less
-    world.at(170 * S - 1)
-    assert world.out(0)
-    world.at(170 * S)
-    assert not world.out(0)
-
-
-def test_an_ejection_has_a_longest_time() -> None:
-    assert outliers.ejected_until(0, 4, 30 * S, 300 * S, 10 * S) == 120 * S
-    assert outliers.ejected_until(0, 40, 30 * S, 300 * S, 10 * S) == 300 * S
-    assert outliers.ejected_until(0, 1, 30 * S, 20 * S, 10 * S) == 30 * S
-
-
-@pytest.mark.parametrize(
-    ("ejected", "total", "share", "at_least_one", "may"),
-    [
-        (0, 9, 0.1, 0, False),  # one of nine is more than 10%
-        (0, 10, 0.1, 0, True),
-        (1, 10, 0.1, 0, False),
-        (0, 9, 0.1, 1, True),
-        (1, 9, 0.1, 1, False),
-        (4, 10, 0.5, 0, True),
-        (5, 10, 0.5, 0, False),
-    ],
-)
-def test_how_many_may_be_ejected(ejected: int, total: int, share: float, at_least_one: int, may: bool) -> None:
-    assert outliers.may_eject(ejected, total, share, at_least_one) is may
-
-
-def test_the_largest_share_binds() -> None:
-    world = envoy(outlier_errors=1, outlier_share=1 / 3)
-    for number in (0, 1, 2):
-        world.answer(number, Outcome.ERROR)
-    assert {world.choose(key) for key in keys(200)} == {2, 3, 4, 5}
-
-
-def test_a_passed_check_ends_an_ejection_where_it_is_told_to() -> None:
-    """Envoy's default defeats passive detection of a target that answers checks and fails requests."""
-    for listens in (0, 1):
-        world = envoy(outlier_errors=1, outlier_uneject_on_check=listens)
-        world.at(1 * S).answer(0, Outcome.ERROR)
-        world.at(2 * S).proxy.check_passed(world.targets[0])
-        assert world.out(0) is (listens == 0)
-
-
-def test_what_its_caller_did_not_wait_for_is_not_judged() -> None:
-    world = envoy(outlier_errors=1)
-    world.answer(0, Outcome.TIMEOUT, judged=False)
-    assert not world.out(0)
-
-
-def nginx(**given: Any) -> World:
-    return World(outliers=outliers.MAX_FAILS, outlier_on=ERRORS, outlier_window_ns=10 * S, **given)
-
-
-def test_nginx_benches_after_one_fail_for_ten_seconds_then_tries_one_live_request() -> None:
-    world = nginx()
-    world.at(100 * S).answer(0, Outcome.ERROR)
-    assert world.out(0)
-    world.at(110 * S)
-    assert world.out(0)
-    world.at(110 * S + 1)
-    tried = [world.choose(key) for key in keys(200)]
-    assert tried.count(0) == 1  # the live probe; the others pass it over until it has answered
-    world.at(111 * S).answer(0, Outcome.OK)
-    assert not world.out(0)
-
-
-def test_nginx_counts_fails_within_the_window() -> None:
-    world = nginx(outlier_errors=2)
-    world.at(100 * S).answer(0, Outcome.ERROR)
-    assert not world.out(0)
-    world.at(111 * S)
-    assert not world.out(0)  # chosen again: the window has begun anew
-    world.answer(0, Outcome.OK)
-    world.answer(0, Outcome.ERROR)
-    assert not world.out(0)
-    world.answer(0, Outcome.ERROR)
-    assert world.out(0)
-
-
-def test_nginx_never_benches_its_only_peer() -> None:
-    world = nginx(per_zone=(1, 0, 0))
-    world.at(100 * S).answer(0, Outcome.ERROR)
-    assert not world.out(0)
 
 
 # --- members, and the target tried last ----------------------------------------------------------------------------

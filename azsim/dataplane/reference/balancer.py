@@ -68,7 +68,8 @@ class Balancer:
     def _update_eligible(self) -> None:
         members = [target for target in self._targets if self.members[target]]
         healthy = [target for target in members if self.in_view[target]]
-        ignores_health = fails_open(len(healthy), len(members), self.service.fail_open_below)
+        below, fewer_than = self.service.fail_open_below, self.service.fail_open_fewer
+        ignores_health = fails_open(len(healthy), len(members), below, fewer_than)
         self._eligible = members if ignores_health else healthy
         self._eligible_in = {}
         for target in self._eligible:

@@ -83,6 +83,8 @@ class Proxy:
         self._outside = outside
         self._callers = callers
         self._clock = clock
+        self._heard: list[tuple[Host, bool]] = []  # judged outcomes since the last sweep, and whether they were errors
+        self._swept = 0  # number of the last sweep
         self._last_used: dict[int, int] = {}  # round-robin: zone or _ANY -> target's id
         self._taken_until: list[int] = []  # by slot of the node
         self._turns: list[int] = []  # when those get one that wait for it
@@ -97,6 +99,8 @@ class Proxy:
             fresh[target].pending = before.pending
         self.standings = fresh
         self._last_used.clear()
+        self._heard.clear()
+        self._swept = self._clock.now_ns // self._row.outlier_window_ns
 
     @property
     def is_callers(self) -> bool:
@@ -122,9 +126,11 @@ class Proxy:
 
     def _eligible(self) -> list[Host]:
         """D101."""
+        self._sweep()
         members = [target for target in self._targets if self._members[target]]
         eligible = [target for target in members if self._in_view[target] and not self._is_out(target)]
-        return members if fails_open(len(eligible), len(members), self._service.fail_open_below) else eligible
+        below, fewer_than = self._service.fail_open_below, self._service.fail_open_fewer
+        return members if fails_open(len(eligible), len(members), below, fewer_than) else eligible
 
     def _zones_for(
         self, hop: Any, place: int, key: Key, excluded: Host | None, eligible: list[Host]
@@ -274,8 +280,11 @@ class Proxy:
         bad = bool(row.outlier_on >> outcome & 1)
         if judged and row.outliers == outliers.MAX_FAILS:
             self._count_fail(standing, bad)
-        elif judged and row.outliers == outliers.CONSECUTIVE and not self._is_out(target):
-            self._count_error(standing, bad)
+        elif judged and row.outliers == outliers.CONSECUTIVE:
+            self._sweep()
+            self._heard.append((target, bad))
+            if not self._is_out(target):
+                self._count_error(standing, bad)
 
     def _count_fail(self, standing: Standing, bad: bool) -> None:
         """As nginx does (D104)."""
@@ -292,19 +301,53 @@ class Proxy:
         if standing.errors < row.outlier_errors:
             return
         standing.errors = 0
-        ejected = sum(self._is_out(target) for target in self._targets)
+        self._eject(standing, now_ns)
+
+    def _eject(self, standing: Standing, t_ns: int) -> None:
+        """Eject a target, if one more may be (D104)."""
+        row, ejected = self._row, sum(t_ns < other.ejected_until_ns for other in self.standings.values())
         if outliers.may_eject(ejected, len(self._targets), row.outlier_share, row.outlier_at_least_one):
-            before = outliers.ejections_now(
-                standing.ejections, standing.ejected_until_ns, now_ns, row.outlier_window_ns
-            )
+            before = outliers.ejections_now(standing.ejections, standing.ejected_until_ns, t_ns, row.outlier_window_ns)
             standing.ejections = before + 1
             standing.ejected_until_ns = outliers.ejected_until(
-                now_ns, standing.ejections, row.outlier_base_ns, row.outlier_longest_ns, row.outlier_window_ns
+                t_ns, standing.ejections, row.outlier_base_ns, row.outlier_longest_ns, row.outlier_window_ns
             )
+
+    def _sweep(self) -> None:
+        """Compare the targets' rates, if a sweep is due; a later one of several due has heard nothing (D110)."""
+        due = self._clock.now_ns // self._row.outlier_window_ns
+        if due == self._swept:
+            return
+        t_ns = (self._swept + 1) * self._row.outlier_window_ns
+        self._swept = due
+        heard, self._heard = self._heard, []
+        results = {target: [bad for of, bad in heard if of is target] for target in self._targets}
+        row = self._row
+        if row.outlier_factor:
+            listed = self._in_question(results, row.outlier_factor_volume, t_ns)
+            rates = {target: outliers.success_rate(len(results[target]), sum(results[target])) for target in listed}
+            of_all = sum(rates.values()), sum(rate * rate for rate in rates.values()), len(rates)
+            for target, rate in rates.items() if len(rates) >= row.outlier_factor_targets else ():
+                if outliers.is_below_the_others(rate, *of_all, row.outlier_factor):
+                    self._eject(self.standings[target], t_ns)
+        if row.outlier_failures:
+            listed = self._in_question(results, row.outlier_failures_volume, t_ns)
+            for target in listed if len(listed) >= row.outlier_failures_targets else ():
+                if outliers.fails_too_often(len(results[target]), sum(results[target]), row.outlier_failures):
+                    self._eject(self.standings[target], t_ns)
+
+    def _in_question(self, results: dict[Host, list[bool]], volume: int, t_ns: int) -> list[Host]:
+        """The targets that a sweep compares: not ejected, and heard of often enough."""
+        return [
+            target
+            for target, heard in results.items()
+            if len(heard) >= volume and t_ns >= self.standings[target].ejected_until_ns
+        ]
 
     def check_passed(self, target: Host) -> None:
         """A health check of the target has passed, which may end its ejection (D104)."""
         if self._row.outliers == outliers.CONSECUTIVE and self._row.outlier_uneject_on_check:
+            self._sweep()
             standing = self.standings[target]
             standing.ejected_until_ns = min(standing.ejected_until_ns, self._clock.now_ns)
 
