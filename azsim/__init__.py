@@ -11,6 +11,7 @@ if _typing.TYPE_CHECKING:
     from azsim.scenario import Scenario, load
     from azsim.simulation.result import Result
     from azsim.simulation.run import run
+    from azsim.study.api import explain, find_margin, tune
     from azsim.study.study import Study, Until, collect
 
 __all__ = [
@@ -22,8 +23,11 @@ __all__ = [
     "Until",
     "__version__",
     "collect",
+    "explain",
+    "find_margin",
     "load",
     "run",
+    "tune",
 ]
 
 # Imported when first asked for: numba and pandas take longer to import than most commands take to run.
@@ -36,8 +40,11 @@ _HOMES = {
     "Until": "azsim.study.study",
     "__version__": "azsim.base.version",
     "collect": "azsim.study.study",
+    "explain": "azsim.study.api",
+    "find_margin": "azsim.study.api",
     "load": "azsim.scenario",
     "run": "azsim.simulation.run",
+    "tune": "azsim.study.api",
 }
 
 

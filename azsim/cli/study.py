@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from azsim.cli.study_options import Counted, Means, confidence, duration_s, mean
 from azsim.cli.terminal import put, say, show
 
 if TYPE_CHECKING:
+    from azsim.study.collector import Collector
     from azsim.study.sampling import Sampling
-    from azsim.study.study import Study
+    from azsim.study.study import Case, Study
 
 _SEED_MAX = 2**63 - 1
 
@@ -37,6 +39,9 @@ _SEED_MAX = 2**63 - 1
 @click.option("--confidence", default="95%", show_default=True, callback=confidence, help="Of each interval.")
 @click.option("--seed", type=click.IntRange(0, _SEED_MAX), help="Draw all chance from this instead of the scenario's.")
 @set_option
+@click.option(
+    "--rare", "is_rare", is_flag=True, help="P(down) where it is small: draw what varies where it goes wrong."
+)
 @means_options
 @click.option(
     "--export",
@@ -62,6 +67,7 @@ def command(
     confidence: float,
     seed: int | None,
     changes: dict[str, str],
+    is_rare: bool,
     means: Means,
     export: tuple[Path, ...],
     merge: tuple[Path, ...],
@@ -87,12 +93,18 @@ def command(
         raise click.UsageError("--merge takes runs over into a store: name it with --store")
     if not files and not merge:
         raise click.UsageError("name a scenario FILE, or stores to --merge")
+    if is_rare and (events or width or wall_s or export or sampling != "random"):
+        raise click.UsageError(
+            "--rare has a plan of its own: it goes with --replicates, not with other rules or tables"
+        )
     cases = cases_of(files, sampling, seed, changes)
     with means.collector() as collector:
         for path in merge:
             say(f"{path}: {collector.store.merge(path)} new runs")
         if not cases:
             return ExitCode.OK
+        if is_rare:
+            return _rare(cases, collector, replicates, confidence, as_json=as_json, quiet=quiet)
         if not quiet:
             for case in cases:
                 say(f"seed {case.scenario.seed}, scenario {case.scenario.digest}")
@@ -107,6 +119,33 @@ def command(
         from azsim.report.study import sheet
 
         show(sheet(study))
+    return ExitCode.OK
+
+
+def _rare(
+    cases: Sequence[Case], collector: Collector, replicates: int, confidence: float, *, as_json: bool, quiet: bool
+) -> ExitCode:
+    """P(down) of each case, by importance sampling."""
+    from azsim.report.study import rare_sheet
+    from azsim.study.rare import rare
+    from azsim.study.sampling import pinned
+
+    with Counted("rare", quiet=quiet) as counted:
+        found = [
+            rare(
+                pinned(case.scenario, case.settings),
+                collector,
+                replicates=replicates,
+                confidence=confidence,
+                counted=counted.runs,
+            )
+            for case in cases
+        ]
+    if as_json:
+        put(json.dumps({"cases": [one.to_dict() for one in found]}, indent=2, allow_nan=False) + "\n")
+    elif not quiet:
+        for one in found:
+            show(rare_sheet(one))
     return ExitCode.OK
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from azsim.study.collector import Collector
+    from azsim.study.executors import Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,16 +43,10 @@ class Means:
     @contextlib.contextmanager
     def collector(self) -> Iterator[Collector]:
         """The store and the workers, for as long as the `with` statement lasts."""
-        from azsim.study.collector import Collector
-        from azsim.study.executors import Kind, workers
-        from azsim.study.store import Store
-        from azsim.study.task import bounded
+        from azsim.study.means import collector_of
 
         kind: Kind = "threads" if self.threads else "processes"
-        with (
-            Store(self.store) as store,
-            Collector(store, workers(self.count, kind, self.cluster), bounded(self.memory)) as collector,
-        ):
+        with collector_of(self.store, self.count, kind, self.cluster, self.memory) as collector:
             yield collector
 
 

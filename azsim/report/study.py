@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from azsim.study.intervals import Interval
+from azsim.study.rare import Rare
 from azsim.study.study import QUANTILES, Study, Summary
 
 _TITLES: Final = {
@@ -35,6 +36,33 @@ def sheet(study: Study) -> RenderableType:
         parts += [title.append("   ".join(["", *told, f"{one.replicates} replicates"]), style="not bold")]
         parts += [_probabilities(one), _quantiles(one), Text()]
     return Group(*parts, *(Text(line) for line in _how(study)))
+
+
+def rare_sheet(found: Rare) -> RenderableType:
+    """A small probability, and where what varies was drawn."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(*(Text(head, style="bold") for head in ("drawn between", "10%", "50%", "90%")))
+    for one in found.tilts:
+        grid.add_row(one.path, *(str(value) for value in (one.low, one.middle, one.high)))
+    p = f"P(down) {_small(found.down.best)} ({_small(found.down.low)} to {_small(found.down.high)})"
+    worth = "" if found.reduction is None else f", worth {found.reduction * found.replicates:.3g} plain ones"
+    return Group(
+        Text(found.scenario, style="bold"),
+        Text(p),
+        Text(),
+        grid,
+        Text(),
+        Text(
+            f"{found.seen} of the last {found.replicates} runs went down{worth}; {found.rounds} rounds, {found.runs} runs."
+        ),
+        Text(
+            f"Bounds with {found.confidence:.0%}. What goes wrong elsewhere than where it was looked for may be missed."
+        ),
+    )
+
+
+def _small(value: float | None) -> str:
+    return "?" if value is None else f"{value:.3g}"
 
 
 def _probabilities(one: Summary) -> Table:

@@ -50,7 +50,10 @@ class Sampler:
 
     def values(self, replicate: int) -> Values:
         """What varies in a replicate, and the value it takes."""
-        shares = self.shares(replicate)
+        return self.at(self.shares(replicate))
+
+    def at(self, shares: Sequence[float]) -> Values:
+        """The values below which these shares of each path's law lie."""
         return {
             path: value_at(variation, share, whole=whole)
             for path, variation, share, whole in zip(self.paths, self._variations, shares, self._whole, strict=True)
@@ -90,6 +93,14 @@ def settled(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     return scenario.with_({**changes, **values}) if changes or values else scenario
 
 
+def pinned(scenario: Scenario, point: Mapping[str, Any]) -> Scenario:
+    """The scenario at one point of its grid, with its laws left as they are."""
+    if not point:
+        return scenario
+    laws = {path: one for path, one in scenario.to_dict()["vary"].items() if "grid" not in one}
+    return scenario.with_({"vary": laws, **point})
+
+
 def value_at(variation: Variation, share: float, *, whole: bool = False) -> Any:
     """The value that a share of a distribution lies below, as a scenario writes it. `whole` rounds to whole numbers."""
     if variation.choice is not None:
@@ -98,7 +109,7 @@ def value_at(variation: Variation, share: float, *, whole: bool = False) -> Any:
         low, high = variation.uniform
         if whole:  # each of them equally likely
             return int(low.number) + int(share * (high.number - low.number + 1))
-        return _text(low, float(stats.uniform.ppf(share, low.number, high.number - low.number)))
+        return _text(low, low.number + share * (high.number - low.number))
     if variation.normal is not None:
         mean, sd = variation.normal.mean, variation.normal.sd
         if mean.dimension == "number" or not sd.number:

@@ -14,13 +14,13 @@ from azsim.simulation.run import code_version
 from azsim.simulation.verdict import WORST_FIRST
 from azsim.study import intervals
 from azsim.study.collector import Collector, Told
-from azsim.study.executors import Kind, workers
+from azsim.study.executors import Kind
 from azsim.study.export import table
 from azsim.study.intervals import Interval
+from azsim.study.means import Kept, collector_of
 from azsim.study.row import Row
 from azsim.study.sampling import Sampler, Sampling, Values, grid, settled
-from azsim.study.store import Store
-from azsim.study.task import Task, bounded
+from azsim.study.task import Task
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -167,7 +167,7 @@ def collect(
     sampling: Sampling = "random",
     confidence: float = 0.95,
     seed: int | None = None,
-    store: Store | str | Path | None = None,
+    store: Kept = None,
     count: int | None = None,
     kind: Kind = "processes",
     cluster: str | None = None,
@@ -182,13 +182,8 @@ def collect(
     given = [scenarios] if isinstance(scenarios, Scenario | str | Path) else list(scenarios)
     cases = tuple(cases_of(given, sampling, seed))
     until = until or Until()
-    kept = store if isinstance(store, Store) else Store(store)
-    try:
-        with Collector(kept, workers(count, kind, cluster), bounded(memory_limit)) as collector:
-            return carry_out(cases, collector, until, confidence, sampling, told)
-    finally:
-        if not isinstance(store, Store):
-            kept.close()
+    with collector_of(store, count, kind, cluster, memory_limit) as collector:
+        return carry_out(cases, collector, until, confidence, sampling, told)
 
 
 def cases_of(
