@@ -52,9 +52,7 @@ def rare_sheet(found: Rare) -> RenderableType:
         Text(),
         grid,
         Text(),
-        Text(
-            f"{found.seen} of the last {found.replicates} runs went down{worth}; {found.rounds} rounds, {found.runs} runs."
-        ),
+        Text(f"{found.seen} of the last {found.replicates} runs went down{worth}; {found.runs} runs in all."),
         Text(
             f"Bounds with {found.confidence:.0%}. What goes wrong elsewhere than where it was looked for may be missed."
         ),

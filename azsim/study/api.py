@@ -65,7 +65,7 @@ def tune(
     kind: Kind = "processes",
     cluster: str | None = None,
 ) -> Tuning:
-    """Settings (`PATH=LOW..HIGH`, `PATH=[one, another]`) that keep a scenario up at the least cost. See `azsim tune`."""
+    """Settings (`PATH=LOW..HIGH`, `PATH=[one, another]`) that keep a scenario up cheapest. See `azsim tune`."""
     one = _scenario(scenario)
     with collector_of(store, count, kind, cluster) as collector:
         return tuning.tune(
