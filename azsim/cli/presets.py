@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from azsim.scenario.preset import Product
 
 
+def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The presets that a shell offers."""
+    from azsim.scenario.preset import products
+
+    return [name for name in products() if name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_names)
 @json_option
 def command(name: str | None, as_json: bool) -> ExitCode:
     """List the presets, or explain the one called NAME.

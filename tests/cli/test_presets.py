@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 
 from azsim.base.errors import ExitCode
 from azsim.cli.main import outcome
+from azsim.cli.presets import command
 from azsim.scenario.preset import products
 
 
@@ -42,6 +44,12 @@ def test_json_is_a_list_or_all_of_one(capsys: pytest.CaptureFixture[str]) -> Non
     polly = json.loads(capsys.readouterr().out)
     assert polly["breaker"]["values"]["rate"] == {"value": "10%", "source": "docs", "verified": True, "note": ""}
     assert polly["sources"]["docs"]["document"] == "Polly, docs/strategies"
+
+
+def test_shells_complete_names() -> None:
+    (name, *_) = command.params
+    offered = [item.value for item in name.shell_complete(click.Context(command), "netflix-")]
+    assert offered == ["netflix-aimd", "netflix-gradient2", "netflix-vegas"]
 
 
 def test_an_unknown_one_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
