@@ -41,12 +41,13 @@ def _block(product: Product, block: Block) -> Iterator[RenderableType]:
     if block.beside:
         yield Text("\nBeside it the product has, in keys that you set yourself:")
         yield _values(product, block.beside)
-    if block.not_modelled:
-        yield Text("\nNot modelled:")
-        gaps = Table.grid(padding=(0, 1, 0, 0))
-        for gap in block.not_modelled:
-            gaps.add_row("-", Text(gap))
-        yield gaps
+    for title, sentences in (("Off by default", block.off_by_default), ("Not modelled", block.not_modelled)):
+        if sentences:
+            yield Text(f"\n{title}:")
+            listed = Table.grid(padding=(0, 1, 0, 0))
+            for sentence in sentences:
+                listed.add_row("-", Text(sentence))
+            yield listed
 
 
 def _values(product: Product, values: Mapping[str, Value]) -> Table:

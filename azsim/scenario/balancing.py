@@ -15,8 +15,10 @@ from azsim.scenario.fields import (
     OrNone,
     PositiveDuration,
     PositiveNumber,
+    PresetName,
     Share,
     key,
+    preset_key,
     refuse,
 )
 from azsim.scenario.retry import Outcome
@@ -93,7 +95,11 @@ class FailureShare(Model):
         return self
 
 
-class Consecutive(Model):
+class _Outliers(Model):
+    preset: PresetName = preset_key("outliers", "envoy")
+
+
+class Consecutive(_Outliers):
     """Errors in a row eject a target for a while, or a sweep does that compares rates (Envoy)."""
 
     kind: Literal["consecutive"] = key("The kind of ejection.", example="consecutive", choices=EJECTIONS)
@@ -127,7 +133,7 @@ class Consecutive(Model):
     uneject_on_check: Flag = key("Whether a passed health check ends an ejection at once.", default=True, example=False)
 
 
-class MaxFails(Model):
+class MaxFails(_Outliers):
     """Fails within a time bench a target, and after it one live request tries it (nginx)."""
 
     kind: Literal["max-fails"] = key("The kind of ejection.", example="max-fails", choices=EJECTIONS)

@@ -19,7 +19,7 @@ from azsim.scenario.loader import read_text
 from azsim.scenario.paths import nearest
 from azsim.scenario.tree import Node, Origin, from_plain, mapping, merged, plain, shown
 
-BLOCKS: Final = ("retry", "breaker", "limit")
+BLOCKS: Final = ("retry", "breaker", "limit", "balancer", "health", "outliers")
 """The blocks that a product can have values for."""
 PARTS: Final = {"backoff": "retry", "budget": "retry"}
 """Blocks within those, which can be taken by themselves."""
@@ -46,12 +46,14 @@ class Block(Model):
     """A product's values for one block.
 
     `values` are by dotted path below the block; `beside` by path from what the block stands in: what the product also
-    does, which belongs to other keys. `not_modelled` is what it has and azsim does not.
+    does, which belongs to other keys. `off_by_default` is what it can do and azsim can, too; `not_modelled` what azsim
+    cannot.
     """
 
     summary: str
     values: Mapping[str, Value] = Field(min_length=1)
     beside: Mapping[str, Value] = Field(default={})
+    off_by_default: tuple[str, ...] = ()
     not_modelled: tuple[str, ...] = ()
 
 
@@ -64,6 +66,9 @@ class Product(Model):
     retry: Block | None = None
     breaker: Block | None = None
     limit: Block | None = None
+    balancer: Block | None = None
+    health: Block | None = None
+    outliers: Block | None = None
 
     @property
     def blocks(self) -> dict[str, Block]:

@@ -24,6 +24,9 @@ _HOPS: Final = (("traffic", "*"), *(("services", "*", *path) for path in _CALLS)
 _PRESET_BLOCKS: Final = (
     *((*hop, block) for hop in _HOPS for block in ("retry", "breaker")),
     *((*hop, "retry", part) for hop in _HOPS for part in ("backoff", "budget")),
+    ("services", "*", "balancer"),
+    ("services", "*", "balancer", "health"),
+    ("services", "*", "balancer", "outliers"),
     ("services", "*", "limit"),
     ("services", "*", "overrides", "*", "limit"),
 )

@@ -28,9 +28,11 @@ from azsim.scenario.fields import (
     OrNone,
     PositiveDuration,
     PositiveNumber,
+    PresetName,
     Share,
     Unbuilt,
     key,
+    preset_key,
     refuse,
     unbuilt,
 )
@@ -136,6 +138,7 @@ class Checkers(Model):
 class Health(Model):
     """A balancer's health checks (H1, H2)."""
 
+    preset: PresetName = preset_key("health", "aws-alb")
     interval: PositiveDuration = key("Time between two probes of a target.", default="10s", example="10s")
     timeout: PositiveDuration = key("How long a probe waits for its answer.", default="5s", example="5s")
     unhealthy_after: Count = key("Failed probes in a row that put a target out of rotation.", default=2, example=2)
@@ -191,6 +194,7 @@ class BalancerRetry(Model):
 class Balancer(Model):
     """How requests to a service are spread over its instances (B)."""
 
+    preset: PresetName = preset_key("balancer", "aws-alb")
     placement: Literal["regional", "caller"] = key(
         "Where it runs: `regional` stands outside the zones and does not fail; `caller` is part of each calling "
         "process, which keeps its own turn, counts, latencies and ejections.",

@@ -15,7 +15,7 @@ from azsim.scenario.preset import products
 
 
 def test_all_are_listed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "160")
     assert outcome(["presets"]) == ExitCode.OK
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "resilience4j retry, breaker 2026-11-23 Resilience4j" in lines

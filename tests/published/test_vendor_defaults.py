@@ -155,3 +155,109 @@ def test_concurrency_limits() -> None:
     assert told(vegas, "start", "max") == (20, 1000)
     assert isinstance(aimd, AimdLimit)
     assert told(aimd, "start", "min", "max", "backoff", "timeout") == (20, 20, 200, 0.9, 5 * SECOND_NS)
+
+
+@pytest.mark.parametrize(
+    ("preset", "interval_s", "timeout_s", "unhealthy_after", "healthy_after", "schedule", "fail_open"),
+    [
+        ("aws-alb", 30, 5, 2, 5, "fixed", "all-unhealthy"),
+        ("aws-nlb", 30, 10, 2, 5, "fixed", "all-unhealthy"),
+        ("aws-clb", 30, 5, 2, 10, "fixed", "all-unhealthy"),
+        ("haproxy", 2, 2, 3, 2, "after-answer", "never"),
+        ("kubernetes-service", 10, 1, 3, 1, "fixed", "never"),
+    ],
+)
+def test_health_checks(
+    preset: str,
+    interval_s: int,
+    timeout_s: int,
+    unhealthy_after: int,
+    healthy_after: int,
+    schedule: str,
+    fail_open: str,
+) -> None:
+    for key in ("balancer", "balancer.health"):  # a balancer comes with its checks
+        health = scenario(**{f"services.web.{key}": {"preset": preset}}).services["web"].balancer.health
+        assert health is not None
+        assert told(health, "interval", "timeout") == (interval_s * SECOND_NS, timeout_s * SECOND_NS)
+        assert told(health, "unhealthy_after", "healthy_after") == (unhealthy_after, healthy_after)
+        assert told(health, "schedule", "fail_open") == (schedule, fail_open)
+
+
+def test_envoy_panics_below_half() -> None:
+    health = scenario(**{"services.web.balancer.health": {"preset": "envoy"}}).services["web"].balancer.health
+    assert health is not None
+    assert told(health.fail_open, "below", "fewer_than") == (0.5, None)
+
+
+@pytest.mark.parametrize(("preset", "silent_s"), [("aws-alb", (35, 65)), ("kubernetes-service", (21, 31))])
+def test_how_long_a_silent_target_stays(preset: str, silent_s: tuple[int, int]) -> None:
+    """Between (n - 1) I + T and n I + T."""
+    asked = scenario(**{"services.web.balancer": {"preset": preset}, "services.web.balancer.health.propagation": "0s"})
+    found = arithmetic(asked).services["web"].detection
+    assert found is not None
+    assert told(found, "silent_s_min", "silent_s_max") == silent_s
+
+
+@pytest.mark.parametrize(
+    ("preset", "placement", "algorithm", "cross_zone", "timeout_s", "checked", "ejects"),
+    [
+        ("aws-alb", "regional", "round-robin", True, 60, True, False),
+        ("aws-nlb", "regional", "random", False, None, True, False),
+        ("aws-clb", "regional", "least-outstanding", False, 60, True, False),
+        ("envoy", "caller", "round-robin", True, None, False, False),
+        ("haproxy", "regional", "round-robin", True, None, True, False),
+        ("nginx", "regional", "round-robin", True, 60, False, True),
+        ("kubernetes-service", "regional", "random", True, None, True, False),
+        ("linkerd", "caller", "peak-ewma", True, None, True, False),
+    ],
+)
+def test_balancers(
+    preset: str,
+    placement: str,
+    algorithm: str,
+    cross_zone: bool,
+    timeout_s: int | None,
+    checked: bool,
+    ejects: bool,
+) -> None:
+    balancer = scenario(**{"services.web.balancer": {"preset": preset}}).services["web"].balancer
+    assert told(balancer, "placement", "algorithm", "cross_zone") == (placement, algorithm, cross_zone)
+    assert balancer.timeout == (None if timeout_s is None else timeout_s * SECOND_NS)
+    assert (balancer.health is not None, balancer.outliers is not None) == (checked, ejects)
+    assert balancer.slow_start is None
+    assert balancer.queue is None
+    assert balancer.locality is None
+
+
+def test_linkerd_weighs_latencies() -> None:
+    ewma = scenario(**{"services.web.balancer": {"preset": "linkerd"}}).services["web"].balancer.ewma
+    assert told(ewma, "decay", "default_latency") == (10 * SECOND_NS, 30 * MS)
+
+
+def test_nginx_tries_other_targets() -> None:
+    retry_ = scenario(**{"services.web.balancer": {"preset": "nginx"}}).services["web"].balancer.retry
+    assert retry_ is not None
+    assert retry_.on == ("refused", "reset", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("preset", "errors", "base_s", "longest_s", "max_share"),
+    [("envoy", 5, 30, 300, 0.1), ("linkerd", 7, 1, 60, 1.0), ("finagle", 5, 5, 300, 1.0)],
+)
+def test_ejection(preset: str, errors: int, base_s: int, longest_s: int, max_share: float) -> None:
+    found: Any = scenario(**{"services.web.balancer.outliers": {"preset": preset}}).services["web"].balancer.outliers
+    assert told(found, "kind", "errors", "max_share") == ("consecutive", errors, max_share)
+    assert told(found, "base", "longest") == (base_s * SECOND_NS, longest_s * SECOND_NS)
+
+
+def test_envoy_compares_success_rates_and_forgives_on_a_check() -> None:
+    found: Any = scenario(**{"services.web.balancer.outliers": {"preset": "envoy"}}).services["web"].balancer.outliers
+    assert told(found.success_rate, "factor", "min_targets", "volume") == (1.9, 5, 100)
+    assert told(found, "failure_share", "at_least_one", "uneject_on_check") == (None, False, True)
+    assert found.interval == 10 * SECOND_NS
+
+
+def test_nginx_benches_after_one_failure() -> None:
+    found: Any = scenario(**{"services.web.balancer.outliers": {"preset": "nginx"}}).services["web"].balancer.outliers
+    assert told(found, "kind", "fails", "window") == ("max-fails", 1, 10 * SECOND_NS)

@@ -21,6 +21,9 @@ PATHS = {
     "retry": "traffic.shoppers.retry",
     "breaker": "traffic.shoppers.breaker",
     "limit": "services.web.limit",
+    "balancer": "services.web.balancer",
+    "health": "services.web.balancer.health",
+    "outliers": "services.web.balancer.outliers",
     "backoff": "traffic.shoppers.retry.backoff",
     "budget": "traffic.shoppers.retry.budget",
 }
@@ -69,7 +72,12 @@ def test_a_block_gets_the_values_of_its_preset(block: str, name: str) -> None:
             for part in above:
                 place = place.setdefault(part, {})
             place[last] = value.value
-            assert asked.sources[f"{PATHS[block]}.{own}"].startswith(f"preset {name}: ")
+            found = [
+                source for path, source in asked.sources.items() if f"{path}.".startswith(f"{PATHS[block]}.{own}.")
+            ]
+            assert found
+            nested = isinstance(value.value, dict)  # a preset of a part, or a mapping that holds its defaults
+            assert all(source.startswith(f"preset {name}: ") or nested for source in found)
     assert in_full
     assert scenario(**{PATHS[block]: in_full}) == asked
 
