@@ -46,7 +46,7 @@ def targets() -> list[Target]:
 
 
 def balancer(algorithm: int, *, cross_zone: int = 1, below: float = 0.0) -> Balancer:
-    service = SimpleNamespace(algorithm=algorithm, cross_zone=cross_zone, fail_open_below=below)
+    service = SimpleNamespace(algorithm=algorithm, cross_zone=cross_zone, fail_open_below=below, fail_open_fewer=0)
     return Balancer(KEY, service, targets(), OUTSIDE)
 
 

@@ -35,7 +35,7 @@ class World:
 def make_router(targets: int = 4, fail_open_below: float = 0.0) -> tuple[World, Router, list[tuple[int, bool]]]:
     world, views = World(), []
     names = [f"web-a-{k}" for k in range(1, targets + 1)]
-    return world, Router(world, "web", 10, names, fail_open_below, lambda *view: views.append(view)), views
+    return world, Router(world, "web", 10, names, (fail_open_below, 0), lambda *view: views.append(view)), views
 
 
 def test_a_verdict_changes_the_view_once() -> None:
@@ -88,7 +88,9 @@ def test_a_health_checker_publishes_news_only() -> None:
 def plan_of(*propagation_ns: int) -> Any:
     """One service of two instances for each time; instances are numbered through."""
     fields = [("health", "i4"), ("instances_first", "i4"), ("instances_count", "i4"), ("propagation_ns", "i8")]
-    services = np.zeros(len(propagation_ns), [*fields, ("fail_open_below", "f8"), ("control_zone", "i4")])
+    services = np.zeros(
+        len(propagation_ns), [*fields, ("fail_open_below", "f8"), ("fail_open_fewer", "i4"), ("control_zone", "i4")]
+    )
     for number, time_ns in enumerate(propagation_ns):
         services[number] = (1, 2 * number, 2, time_ns, NEVER_OPEN, -1)
     names = ["web", "db", "cart"][: len(services)]
