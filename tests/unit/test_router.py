@@ -92,7 +92,7 @@ def plan_of(*propagation_ns: int) -> Any:
         len(propagation_ns), [*fields, ("fail_open_below", "f8"), ("fail_open_fewer", "i4"), ("control_zone", "i4")]
     )
     for number, time_ns in enumerate(propagation_ns):
-        services[number] = (1, 2 * number, 2, time_ns, NEVER_OPEN, -1)
+        services[number] = (1, 2 * number, 2, time_ns, NEVER_OPEN, 0, -1)
     names = ["web", "db", "cart"][: len(services)]
     instances = np.array([(number // 2,) for number in range(2 * len(services))], [("service", "i4")])
     return SimpleNamespace(
