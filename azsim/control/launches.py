@@ -30,6 +30,10 @@ class Refused(NamedTuple):
 class Machines(Protocol):
     """What starts and stops instances. Those that do not exist are rows of the plan that nothing reaches."""
 
+    def runs(self, instance: int) -> bool:
+        """Whether an instance's machine runs, whatever its processes do."""
+        ...
+
     def has_capacity(self, zone: int) -> bool:
         """Whether a zone gives instances now."""
         ...
@@ -66,6 +70,7 @@ class Launches:
         self._free = {zone: list(instances) for zone, instances in rows.items()}  # the one longest unused first
         self._asker = asker
         self._orders = 0
+        self._full_ns = 0  # of the bucket of tokens
         self._zones: dict[int, int] = {}  # of orders under way
 
     def answers(self, receive: Callable[[Running | Refused], None]) -> None:
@@ -90,10 +95,20 @@ class Launches:
         delay_ns = sample_work(delay.kind, delay.a, delay.b, table, 0, len(table), self._key, request, number, 0)
         under_way = sum(other == zone for other in self._zones.values())
         if self._machines.has_capacity(zone) and under_way <= len(self._free[zone]):
+            delay_ns += self._throttled_ns()
             self._world.post(delay_ns, f"launches.{self._asker}", number, self._run, number)
         else:
             self._world.post(self._spec.refusal_ns, self._asker, number, self._refuse, number)
         return number
+
+    def _throttled_ns(self) -> int:
+        """How long an order waits because so many have been made (a bucket of tokens that is full at first)."""
+        spec, now_ns = self._spec, self._world.now_ns
+        if not spec.throttle_ns:
+            return 0
+        # When the bucket would be full again; an order may take it that far beyond now.
+        self._full_ns = max(self._full_ns, now_ns) + spec.throttle_ns
+        return max(0, self._full_ns - now_ns - spec.burst * spec.throttle_ns)
 
     def _refuse(self, order: int) -> None:
         del self._zones[order]

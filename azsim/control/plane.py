@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,10 +11,12 @@ from azsim.control.alarms import Alarm
 from azsim.control.health import HealthChecker
 from azsim.control.launches import Launches, Machines
 from azsim.control.loop import Controller, World
+from azsim.control.members import Checked
 from azsim.control.promotion import Promotion
 from azsim.control.router import Router
-from azsim.control.scaling import Group
-from azsim.control.specs import ControlSpec, GroupSpec
+from azsim.control.scaling import Avoid, Group
+from azsim.control.shift import Shift
+from azsim.control.specs import ControlSpec, GroupSpec, ShiftSpec
 from azsim.control.targets import Targets
 from azsim.control.telemetry import Gauge, Sensors
 from azsim.dataplane.layout import Plan, Standby
@@ -42,6 +44,10 @@ class Hands(Machines, Sensors, Protocol):
 
     def set_probing(self, instance: int, on: bool) -> None:
         """Whether it is probed (D69)."""
+        ...
+
+    def set_shifted(self, service: int, zone: int, away: bool) -> None:
+        """Whether a balancer sends to a zone's targets at all."""
         ...
 
 
@@ -78,6 +84,10 @@ class ControlPlane:
                         router.listeners.append(promotion.hear)
                         self._live_in(int(service["control_zone"]), promotion)
         self.groups = [self._group(number, one) for number, one in enumerate(self._spec.groups)]
+        for number, name in enumerate(plan.service_names):
+            shifts = [one for one in self._spec.shifts if number in one.services]
+            if shifts:
+                self._shift(number, name, shifts)
 
     def _live_in(self, zone: int, *controllers: Controller[Any, Any]) -> None:
         self._in_zone.setdefault(zone, []).extend(controllers)
@@ -98,6 +108,7 @@ class ControlPlane:
             self._world,
             spec,
             launches=launches,
+            key=self._plan.key,
             targets=Targets(
                 hands.set_member, hands.set_probing, self._checkers.get(spec.service), self._routers.get(spec.service)
             ),
@@ -107,6 +118,9 @@ class ControlPlane:
         )
         launches.answers(group.receive)
         self._live_in(spec.control_zone, group)
+        if spec.health.by_balancer and spec.service in self._routers:
+            self._routers[spec.service].listeners.append(group.hear_view)
+        self._check(group)
         for one in spec.alarms:
             alarm = Alarm(self._world, spec.name, one)
             alarm.listeners.append(group.hear)
@@ -120,11 +134,38 @@ class ControlPlane:
                 metric=one.metric,
                 statistic=one.statistic,
                 period_ns=one.period_ns,
-                excluded=group.warming,
+                excluded=group.members.warming,
                 reader=alarm.name,
                 receive=alarm.receive,
             )
         return group
+
+    def _check(self, group: Group) -> None:
+        """Look at a group's machines every interval, and tell it which do not run."""
+
+        def look(_: None) -> None:
+            group.hear(Checked(frozenset(i for i in group.members.instances if not self._hands.runs(i))))
+            self._world.post(group.spec.health.interval_ns, f"checks.{group.name}", 0, look, None)
+
+        self._world.post(group.spec.health.interval_ns, f"checks.{group.name}", 0, look, None)
+
+    def _shift(self, service: int, name: str, shifts: Sequence[ShiftSpec]) -> None:
+        """Who shifts zones of a service away; its groups hear of it."""
+        groups = [group for group in self.groups if group.spec.service == service]
+        router = self._routers.get(service)
+
+        def set_shifted(zone: int, away: bool) -> None:
+            self._hands.set_shifted(service, zone, away)
+            for group in groups:
+                group.hear(Avoid(zone, away))
+
+        def is_served(without: int) -> bool:
+            elsewhere = np.flatnonzero(
+                (self._plan.instances["service"] == service) & (self._plan.instances["zone"] != without)
+            ).tolist()
+            return any(router.holds_healthy(i) for i in elsewhere) if router is not None else bool(elsewhere)
+
+        Shift(self._world, name, shifts, self._plan.zones, set_shifted, is_served)
 
     def set_zone(self, zone: int, lost: bool) -> None:
         """Stop the controllers in a zone, or let them go on; they take up what they have missed (O8)."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from azsim.control.alarms import Alert
-from azsim.control.specs import PolicySpec, SimpleSpec
+from azsim.control.specs import PolicySpec, SimpleSpec, StepSpec, TargetSpec
 from azsim.policy.alarms import AlarmState
-from azsim.policy.scaling import adjusted
+from azsim.policy.scaling import adjusted, proportional, step_of
 
 
 class Model(NamedTuple):
@@ -19,6 +20,16 @@ class Model(NamedTuple):
     warming: int  # of them, those that still warm up
     pending: int  # ordered
     leaving: int  # draining
+
+    @property
+    def warm(self) -> int:
+        """Instances whose metrics count."""
+        return self.in_service - self.warming
+
+    @property
+    def coming(self) -> bool:
+        """Whether capacity is under way that metrics do not show yet."""
+        return self.warming + self.pending > 0
 
 
 class Policy(Protocol):
@@ -35,6 +46,16 @@ class Policy(Protocol):
     def settled(self, now_ns: int) -> None:
         """The last launch or termination is done."""
         ...
+
+
+class _WithoutCooldown:
+    """A policy that waits for nothing but warm-up."""
+
+    def followed(self, now_ns: int) -> None:
+        """Nothing to note."""
+
+    def settled(self, now_ns: int) -> None:
+        """Nothing to note."""
 
 
 class SimplePolicy:
@@ -83,6 +104,61 @@ class Cooldown:
         return now_ns < self._until_ns
 
 
-def policy(spec: PolicySpec, cooldown: Cooldown) -> Policy:
-    """The policy that a spec describes."""
-    return SimplePolicy(spec, cooldown)
+class StepPolicy(_WithoutCooldown):
+    """An adjustment by how far the metric is beyond the threshold. It answers again each period: what is coming already
+    counts towards it, and nothing is taken away before all that is coming is warm.
+    """
+
+    def __init__(self, spec: StepSpec) -> None:
+        self._spec = spec
+
+    def answer(self, alert: Alert, model: Model) -> int | None:
+        """The capacity of the step that the breach falls into."""
+        if alert.alarm != self._spec.on or alert.state is not AlarmState.ALARM:
+            return None
+        number = step_of(alert.breach, [step.lower for step in self._spec.steps])
+        if number is None:
+            return None
+        step = self._spec.steps[number]
+        wanted = adjusted(model.warm, step.kind, step.amount, self._spec.at_least)
+        if wanted >= model.warm:
+            return max(model.desired, wanted)
+        return None if model.coming else min(model.desired, wanted)
+
+
+class TargetPolicies(_WithoutCooldown):
+    """All target tracking of a group: out if any policy says so, in only if all of them do."""
+
+    def __init__(self, specs: Sequence[TargetSpec]) -> None:
+        self._specs = {name: spec for spec in specs for name in (spec.high, spec.low)}
+        # What each policy that may scale in wants, None while it does not.
+        self._inward: dict[str, float | None] = {spec.low: None for spec in specs if spec.scales_in}
+
+    def answer(self, alert: Alert, model: Model) -> int | None:
+        """The capacity that brings the metric to its target."""
+        spec = self._specs.get(alert.alarm)
+        if spec is None:
+            return None
+        says = alert.state is AlarmState.ALARM
+        if alert.alarm == spec.high:
+            return max(model.desired, proportional(model.warm, alert.value, spec.target)) if says else None
+        if alert.alarm not in self._inward:
+            return None
+        self._inward[alert.alarm] = alert.value / spec.target if says else None
+        ratios = [ratio for ratio in self._inward.values() if ratio is not None]
+        if len(ratios) < len(self._inward) or model.coming:
+            return None
+        return min(model.desired, proportional(model.in_service, max(ratios), 1.0))
+
+
+def policies(specs: Sequence[PolicySpec]) -> list[Policy]:
+    """The policies that specs describe."""
+    cooldown = Cooldown()
+    found: list[Policy] = []
+    for spec in specs:
+        if isinstance(spec, SimpleSpec):
+            found.append(SimplePolicy(spec, cooldown))
+        elif isinstance(spec, StepSpec):
+            found.append(StepPolicy(spec))
+    targets = [spec for spec in specs if isinstance(spec, TargetSpec)]
+    return [*found, TargetPolicies(targets)] if targets else found

@@ -52,6 +52,10 @@ class Router(Controller[Verdict, Verdict]):
         """The name of a target."""
         return self._targets[instance - self._first]
 
+    def holds_healthy(self, instance: int) -> bool:
+        """Whether an instance is a target in rotation."""
+        return instance in self._members and instance not in self._out
+
     @property
     def fails_open(self) -> bool:
         """Whether the nodes, by this view, ignore health and use every target."""

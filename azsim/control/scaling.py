@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple
 
 from azsim.base.errors import InternalError
 from azsim.control.alarms import Alert
 from azsim.control.launches import Launches, Machines, Refused, Running
 from azsim.control.loop import Controller, World
-from azsim.control.policies import Cooldown, Model, policy
-from azsim.control.specs import GroupSpec
+from azsim.control.members import Checked, Members, Stage
+from azsim.control.policies import Model, policies
+from azsim.control.router import Verdict
+from azsim.control.specs import GroupSpec, ScheduleSpec
 from azsim.control.targets import Targets
 from azsim.policy.scaling import within, zone_to_launch, zone_to_shrink
 
@@ -28,10 +28,18 @@ class Again(NamedTuple):
     """It is time to ask once more for what was refused."""
 
 
-class Launch(NamedTuple):
-    """Order an instance."""
+class Avoid(NamedTuple):
+    """A zone is shifted away, or back: nothing is launched there meanwhile, and nothing is scaled in."""
 
     zone: int
+    away: bool
+
+
+class Launch(NamedTuple):
+    """Order an instance; `extra`: beyond what is desired, to balance the zones."""
+
+    zone: int
+    extra: bool = False
 
 
 class Enlist(NamedTuple):
@@ -41,9 +49,10 @@ class Enlist(NamedTuple):
 
 
 class Dismiss(NamedTuple):
-    """Let an instance finish what it holds, then stop it."""
+    """Let an instance finish what it holds, then stop it; `replaced`: because it is unwell."""
 
     instance: int
+    replaced: bool = False
 
 
 class Stop(NamedTuple):
@@ -52,27 +61,8 @@ class Stop(NamedTuple):
     instance: int
 
 
-Reading = Alert | Running | Refused | Drained | Again
+Reading = Alert | ScheduleSpec | Running | Refused | Drained | Again | Checked | Verdict | Avoid
 Action = Launch | Enlist | Dismiss | Stop
-
-
-class Stage(Enum):
-    """How far an instance is on its way, as the group believes."""
-
-    STARTED = 0  # it runs, and is not a target yet
-    IN_SERVICE = 1
-    LEAVING = 2
-    DONE = 3  # drained
-
-
-@dataclass(slots=True)
-class Member:
-    """An instance of a group."""
-
-    zone: int
-    since_ns: int  # it is in service
-    stage: Stage = Stage.IN_SERVICE
-    warms: bool = False  # it was launched during the run
 
 
 class Group(Controller[Reading, Action]):
@@ -83,6 +73,7 @@ class Group(Controller[Reading, Action]):
         world: World,
         spec: GroupSpec,
         *,
+        key: int,
         launches: Launches,
         machines: Machines,
         targets: Targets,
@@ -99,66 +90,71 @@ class Group(Controller[Reading, Action]):
         self._targets = targets
         self._names = names
         self._zone_names = zone_names
-        self._members: dict[int, Member] = {}
-        self._orders: dict[int, int] = {}  # zones of orders under way
+        self.members = Members(world, spec, key)
+        self._orders: dict[int, Launch] = {}  # under way
         self._refusing: set[int] = set()  # zones that have refused since an order last succeeded, or the wait began
         self._waits = False  # for `retry`, all zones having refused
-        cooldown = Cooldown()
-        self._policies = [policy(one, cooldown) for one in spec.policies]
+        self._avoided: set[int] = set()  # zones that are shifted away
+        self._policies = policies(spec.policies)
+        self._least, self._most = spec.least, spec.most
+        for number, one in enumerate(spec.policies):
+            if isinstance(one, ScheduleSpec):
+                world.post(one.at_ns, self.name, number, self.receive, one)
         for zone, count in spec.initial:
             for instance in launches.take(zone, count):
-                self._members[instance] = Member(zone, 0)
+                self.members.begin(instance, zone)
 
-    @property
-    def instances(self) -> list[int]:
-        """Those that run, as the group believes."""
-        return sorted(self._members)
+    def hear(self, reading: Alert | Checked | Avoid) -> None:
+        """Be told what an alarm says, how instances are, or of a shift, at this controller's turn in this instant."""
+        self.world.post(0, self.name, -2, self.receive, reading)
 
-    def hear(self, alert: Alert) -> None:
-        """Be told what an alarm says, at this controller's turn in this instant."""
-        self.world.post(0, self.name, -2, self.receive, alert)
-
-    def warming(self) -> Collection[int]:
-        """Instances that still warm up; telemetry leaves them out."""
-        return [i for i, member in self._members.items() if self._is_warming(member)]
-
-    def _is_warming(self, member: Member) -> bool:
-        return member.warms and self.world.now_ns < member.since_ns + self.spec.launch.warmup_ns
+    def hear_view(self, verdict: Verdict) -> None:
+        """Be told of a change of the router's view."""
+        self.world.post(0, self.name, verdict.instance, self.receive, verdict)
 
     @property
     def model(self) -> Model:
         """What the group believes of itself."""
-        stages = Counter(member.stage for member in self._members.values())
+        stages = self.members.stages
         return Model(
             now_ns=self.world.now_ns,
             desired=self.desired,
             in_service=stages[Stage.STARTED] + stages[Stage.IN_SERVICE],
-            warming=len(self.warming()),
+            warming=len(self.members.warming()),
             pending=len(self._orders),
             leaving=stages[Stage.LEAVING],
         )
 
     def sense(self, reading: Reading) -> None:
-        """Take in what alarms, launches and time have brought."""
+        """Take in what alarms, checks, launches and time have brought."""
         match reading:
             case Alert():
                 self._consider(reading)
+            case ScheduleSpec():
+                self._reschedule(reading)
             case Running():
-                zone = self._orders.pop(reading.order)
-                self._members[reading.instance] = Member(zone, self.world.now_ns, Stage.STARTED, warms=True)
+                self.members.started(reading.instance, self._orders.pop(reading.order).zone)
                 self._refusing.clear()
                 self._settle()
             case Refused():
-                zone = self._orders.pop(reading.order)
+                zone, extra = self._orders.pop(reading.order)
                 self._refusing.add(zone)
                 self.refusals.append((self.world.now_ns, zone))
                 self.world.log(self.name, f"zone {self._zone_names[zone]} has no capacity for an instance")
+                if extra and not self._waits:
+                    self._wait()
             case Drained():
-                self._members[reading.instance].stage = Stage.DONE
+                self.members.done(reading.instance)
                 self._settle()
             case Again():
                 self._waits = False
                 self._refusing.clear()
+            case Checked():
+                self.members.check(reading, self.desired, self.model.pending, self._avoided)
+            case Verdict():
+                self.members.view(reading)
+            case Avoid():
+                (self._avoided.add if reading.away else self._avoided.discard)(reading.zone)
 
     def _settle(self) -> None:
         """The last of what was under way is done."""
@@ -170,12 +166,14 @@ class Group(Controller[Reading, Action]):
     def _consider(self, alert: Alert) -> None:
         for one in self._policies:
             wanted = one.answer(alert, self.model)
-            if wanted is not None and self._want(wanted, alert.alarm):
+            if wanted is None or (wanted < self.desired and self._avoided):
+                continue  # no scaling in while a zone is shifted away
+            if self._want(wanted, alert.alarm):
                 one.followed(self.world.now_ns)
 
     def _want(self, wanted: int, why: str) -> bool:
         """Desire another number of instances, as far as the bounds allow; whether that is news."""
-        allowed = within(wanted, self.spec.least, self.spec.most)
+        allowed = within(wanted, self._least, self._most)
         if allowed == self.desired:
             return False
         self.world.log(self.name, f"{self.desired} instances desired, now {allowed} ({why})")
@@ -183,26 +181,43 @@ class Group(Controller[Reading, Action]):
         self.desired_log.append((self.world.now_ns, allowed, why))
         return True
 
+    def _reschedule(self, schedule: ScheduleSpec) -> None:
+        """It is time for other bounds."""
+        self._least = self._least if schedule.least is None else schedule.least
+        self._most = self._most if schedule.most is None else schedule.most
+        self.world.log(self.name, f"scheduled: {self._least} to {self._most} instances")
+        self._want(self.desired if schedule.desired is None else schedule.desired, "schedule")
+        if schedule.every_ns:
+            number = self.spec.policies.index(schedule)
+            self.world.post(schedule.every_ns, self.name, number, self.receive, schedule)
+
     def decide(self) -> Iterable[Action]:
         """Bring what runs in line with what is desired."""
-        done = [Stop(i) for i, member in self._members.items() if member.stage is Stage.DONE]
-        started = [Enlist(i) for i, member in self._members.items() if member.stage is Stage.STARTED]
-        return [*done, *started, *self._corrections()]
+        members = self.members
+        found: list[Action] = [Stop(i) for i in members.at(Stage.DONE)]
+        found += [Enlist(i) for i in members.at(Stage.STARTED)]
+        found += [Dismiss(i, replaced=True) for i in members.to_replace(self.desired)]
+        return [*found, *self._corrections()]
 
     def _corrections(self) -> Iterable[Launch | Dismiss]:
         """Launches where too few instances are there or ordered, dismissals where too many are."""
-        present = [member for member in self._members.values() if member.stage in (Stage.STARTED, Stage.IN_SERVICE)]
-        counts = Counter(member.zone for member in present) + Counter(self._orders.values())
-        missing = self.desired - counts.total()
+        counts = self.members.counts() + Counter(one.zone for one in self._orders.values())
+        missing = self.desired - counts.total() + sum(one.extra for one in self._orders.values())
         if missing > 0 and not self._waits:
             return self._launches_for(missing, counts)
         if missing < 0:
             return self._dismissals(-missing, counts)
-        return []
+        return self._balancing(counts)
+
+    def _willing(self) -> tuple[int, ...]:
+        """Zones in which it makes sense to ask."""
+        return tuple(zone for zone in self.spec.zones if zone not in self._refusing and zone not in self._avoided)
 
     def _launches_for(self, missing: int, counts: Counter[int]) -> Iterable[Launch]:
-        asked = self.spec.zones if self.spec.launch.balanced_only else self._willing()
-        if (self.spec.launch.balanced_only and self._refusing) or not asked:
+        asked = self._willing()
+        if self.spec.launch.balanced_only and not self._refusing:
+            asked = self.spec.zones
+        elif self.spec.launch.balanced_only or not asked:
             self._wait()
             return []
         found = []
@@ -212,53 +227,64 @@ class Group(Controller[Reading, Action]):
             found.append(Launch(zone))
         return found
 
-    def _willing(self) -> tuple[int, ...]:
-        return tuple(zone for zone in self.spec.zones if zone not in self._refusing)
-
     def _wait(self) -> None:
         """Ask again after a while."""
         self._waits = True
         self.world.post(self.spec.launch.retry_ns, self.name, -1, self.receive, Again())
 
+    def _balancing(self, counts: Counter[int]) -> Iterable[Launch]:
+        """One instance more where there are fewest, if another zone has two more: the excess goes when it runs."""
+        willing = self._willing()
+        under_way = self._orders or self._waits or self._avoided or self.model.leaving or self.members.warming()
+        if not self.spec.rebalances or under_way or not willing or len(self.spec.zones) < 2:
+            return []
+        fewest = zone_to_launch(counts, willing)
+        if max(counts[zone] for zone in self.spec.zones) - counts[fewest] < 2:
+            return []
+        self.world.log(self.name, f"zone {self._zone_names[fewest]} has too few instances: one more is launched there")
+        return [Launch(fewest, extra=True)]
+
     def _dismissals(self, excess: int, counts: Counter[int]) -> Iterable[Dismiss]:
-        """Zone by zone from the fullest; in a zone the newest goes first."""
+        """Zone by zone from the fullest."""
         found: list[Dismiss] = []
+        spared: set[int] = set()
         for _ in range(excess):
             zone = zone_to_shrink(counts, self.spec.zones)
             counts[zone] -= 1
-            gone = {one.instance for one in found}
-            candidates = [
-                (member.since_ns, i)
-                for i, member in self._members.items()
-                if member.zone == zone and member.stage is Stage.IN_SERVICE and i not in gone
-            ]
-            if candidates:
-                found.append(Dismiss(max(candidates)[1]))
+            gone = self.members.to_dismiss(zone, spared)
+            if gone is not None:
+                spared.add(gone)
+                found.append(Dismiss(gone))
         return found
 
     def act(self, action: Action) -> None:
         """Launch, enlist, dismiss or stop."""
         match action:
             case Launch():
-                self._orders[self._launches.order(action.zone)] = action.zone
+                self._orders[self._launches.order(action.zone)] = action
             case Enlist():
-                self._members[action.instance].stage = Stage.IN_SERVICE
-                self._members[action.instance].since_ns = self.world.now_ns
+                self.members.enlisted(action.instance)
                 self._targets.add(action.instance)
                 self.world.log(self.name, f"{self._names[action.instance]} runs")
             case Dismiss():
-                self._members[action.instance].stage = Stage.LEAVING
-                self._targets.remove(action.instance)
-                self.world.log(self.name, f"{self._names[action.instance]} is taken out")
-                self.world.post(self.spec.drain_ns, self.name, action.instance, self.receive, Drained(action.instance))
+                self._dismiss(action)
             case Stop():
-                member = self._members.pop(action.instance)
+                zone = self.members.remove(action.instance)
                 self._machines.stop(action.instance)
-                self._launches.give_back(action.instance, member.zone)
+                self._launches.give_back(action.instance, zone)
+
+    def _dismiss(self, action: Dismiss) -> None:
+        """What does not run any more has nothing to finish."""
+        runs = self.members.leaves(action.instance, replaced=action.replaced)
+        self._targets.remove(action.instance)
+        why = "replaced" if action.replaced else "taken out"
+        self.world.log(self.name, f"{self._names[action.instance]} is {why}")
+        drain_ns = self.spec.drain_ns if runs else 0
+        self.world.post(drain_ns, self.name, action.instance, self.receive, Drained(action.instance))
 
     def check(self, existing: Collection[int]) -> None:
         """C4: the group has what exists, and desires what its bounds allow; raises InternalError."""
-        if sorted(existing) != self.instances:
-            raise InternalError(f"{self.name} believes in {self.instances}, there are {sorted(existing)}")
-        if not self.spec.least <= self.desired <= self.spec.most:
-            raise InternalError(f"{self.name} desires {self.desired} of {self.spec.least} to {self.spec.most}")
+        if sorted(existing) != sorted(self.members.instances):
+            raise InternalError(f"{self.name} believes in {self.members.instances}, there are {sorted(existing)}")
+        if not self._least <= self.desired <= self._most:
+            raise InternalError(f"{self.name} desires {self.desired} of {self._least} to {self._most}")

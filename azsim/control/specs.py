@@ -64,7 +64,46 @@ class SimpleSpec:
     at_least: int = 1
 
 
-PolicySpec = SimpleSpec
+@dataclass(frozen=True, slots=True)
+class StepRange:
+    """An adjustment from a breach of `lower` on."""
+
+    lower: float
+    kind: int  # policy/scaling.py
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """An adjustment by how far an alarm's metric is beyond its threshold; steps by ascending bounds."""
+
+    on: str
+    steps: tuple[StepRange, ...]
+    at_least: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSpec:
+    """Target tracking: two alarms that say when the metric is off its target."""
+
+    target: float
+    high: str
+    low: str
+    scales_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSpec:
+    """From `at_ns` on, and again every `every_ns` (0: once), other bounds and another number; None: as it is."""
+
+    at_ns: int
+    every_ns: int
+    least: int | None
+    most: int | None
+    desired: int | None
+
+
+PolicySpec = SimpleSpec | StepSpec | TargetSpec | ScheduleSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +115,25 @@ class LaunchSpec:
     refusal_ns: int  # until a zone without capacity says so
     retry_ns: int  # after every zone has refused
     balanced_only: bool = False  # a zone that refuses is asked again, instead of another one
+    throttle_ns: int = 0  # a token's time; 0: no limit
+    burst: int = 1
+
+
+NEWEST, OLDEST, RANDOM = range(3)
+"""Who goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSpec:
+    """How a group finds unwell instances and replaces them (S3)."""
+
+    interval_ns: int
+    replaces: bool
+    by_balancer: bool  # what the balancer holds unhealthy is unwell, too
+    grace_ns: int
+    share: float  # of those desired, that are replaced at a time
+    launches_first: bool  # another one runs before the unwell one goes
+    ignores_avoided: bool  # in a zone that is shifted away nothing is replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +149,10 @@ class GroupSpec:
     launch: LaunchSpec
     drain_ns: int
     control_zone: int  # -1: outside all zones
+    health: HealthSpec
+    termination: int
+    protects_new: bool  # what was launched is never scaled in
+    rebalances: bool
     alarms: tuple[AlarmSpec, ...] = ()
     policies: tuple[PolicySpec, ...] = ()
 
@@ -109,8 +171,21 @@ class TelemetrySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ShiftSpec:
+    """A zone is shifted away from some services for a while (T4). `rank`: of two at once, the higher one counts."""
+
+    name: str
+    zone: int
+    services: tuple[int, ...]
+    start_ns: int
+    end_ns: int
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSpec:
     """All of it."""
 
+    shifts: tuple[ShiftSpec, ...] = ()
     groups: tuple[GroupSpec, ...] = ()
     telemetry: TelemetrySpec = field(default_factory=TelemetrySpec)

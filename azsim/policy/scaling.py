@@ -31,16 +31,12 @@ def within(capacity: int, least: int, most: int) -> int:
     return max(least, min(most, capacity))
 
 
-def step_amount(breach: float, steps: Sequence[tuple[float, float]]) -> float | None:
-    """The amount of the step that a breach falls into: `steps` are (lower bound, amount), bounds ascending, each step
-    reaching to the next one's bound. The breach is metric - threshold, negated for alarms that look for low values.
-    None below the first bound.
+def step_of(breach: float, lower_bounds: Sequence[float]) -> int | None:
+    """Which step a breach falls into, by their ascending lower bounds, each step reaching to the next one's; None below
+    the first. The breach is metric - threshold, negated for alarms that look for low values.
     """
-    found = None
-    for lower, amount in steps:
-        if breach >= lower:
-            found = amount
-    return found
+    found = [number for number, lower in enumerate(lower_bounds) if breach >= lower - _EXACT]
+    return found[-1] if found else None
 
 
 def proportional(capacity: int, metric: float, target: float) -> int:
@@ -48,6 +44,13 @@ def proportional(capacity: int, metric: float, target: float) -> int:
     rounded up and what is taken away is rounded down.
     """
     return math.ceil(capacity * metric / target - _EXACT)
+
+
+def replaced_at_once(desired: int, under_way: int, share: float) -> int:
+    """How many more sick instances may be replaced now: a share of those desired, one at the least, less those whose
+    replacement has begun and is not warm yet.
+    """
+    return max(0, max(1, math.floor(desired * share + _EXACT)) - under_way)
 
 
 def zone_to_launch(counts: Mapping[int, int], zones: Sequence[int]) -> int:

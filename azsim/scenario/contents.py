@@ -21,7 +21,7 @@ from azsim.scenario.fields import (
     unbuilt,
 )
 from azsim.scenario.hypothesis import Abort, Hypothesis
-from azsim.scenario.observability import Observability
+from azsim.scenario.observability import Observability, ZonalShift
 from azsim.scenario.service import Service
 from azsim.scenario.traffic import Population
 from azsim.scenario.vary import Variation
@@ -88,5 +88,8 @@ class Contents(Model):
         example={"traffic.shoppers.rate": {"uniform": ["2600/s", "3000/s"]}},
     )
     observability: Observability = key("How metrics get to those who watch them.", default={}, example={"delay": "30s"})
+    shifts: OrNoEntries[ZonalShift] = key(
+        "Zones that are shifted away, and back.", default=(), example=[{"zone": "c", "at": "10min", "for": "25min"}]
+    )
     operators: Unbuilt = unbuilt("People who watch and act.", "faults at the times they would act")
     hazards: Unbuilt = unbuilt("Flaws on the wires of controllers.", "balancer: {health: {propagation: 30s}}")

@@ -186,6 +186,12 @@ class Change(Model):
     )
 
 
+class CapacityRefused(Model):
+    """A zone gives no new instances: launches there are refused."""
+
+    zone: Name = key("The zone.", example="c")
+
+
 class Repeat(Model):
     """A fault that comes again: flapping (F4)."""
 
@@ -196,7 +202,7 @@ class Repeat(Model):
 OnHosts = (
     CpuStress | Crash | Pause | Latency | ErrorRate | Malformed | SlowDependency | MemoryLeak | ScalingEvent | BadDeploy
 )
-FaultSpec = ZoneLoss | TrafficSpike | Partition | CutOff | PacketLoss | Change | OnHosts
+FaultSpec = ZoneLoss | TrafficSpike | Partition | CutOff | PacketLoss | CapacityRefused | Change | OnHosts
 KINDS: Final = (
     "zone_loss",
     "cpu_stress",
@@ -213,10 +219,10 @@ KINDS: Final = (
     "memory_leak",
     "bad_deploy",
     "scaling_event",
+    "capacity_refused",
     "change",
 )
 UNBUILT_KINDS: Final = {
-    "capacity_refused": "crash: {service: web, hosts: 1}",
     "dns_failure": "traffic_spike: {population: shoppers, factor: 0}",
     "io_slowdown": "slow_dependency: {service: web, factor: 3}",
     "hang": "pause: {service: web}",
@@ -274,6 +280,9 @@ class Fault(Model):
     )
     scaling_event: ScalingEvent | None = key(
         "Instances are taken out, and added back.", default=None, example={"service": "web", "zone": "a", "hosts": 1}
+    )
+    capacity_refused: CapacityRefused | None = key(
+        "A zone gives no new instances.", default=None, example={"zone": "c"}
     )
     change: Change | None = key(
         "The configuration changes.", default=None, example={"set": {"traffic.shoppers.retry.attempts": 1}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from azsim.scenario.fields import Duration, Model, key
+from azsim.scenario.fields import Duration, Model, Name, OrNoEntries, PositiveDuration, key
 
 
 class Observability(Model):
@@ -18,4 +18,20 @@ class Observability(Model):
     )
     delay: Duration = key(
         "From the end of a period until its point can be read, at the least.", default="30s", example="30s"
+    )
+
+
+class ZonalShift(Model):
+    """A zone that services send nothing new to for a while, on somebody's order (T4)."""
+
+    zone: Name = key("The zone.", example="c")
+    at: Duration = key("When it begins, from the start of the run.", example="10min")
+    for_: PositiveDuration = key("When it expires, from then on; every shift does.", alias="for", example="25min")
+    services: OrNoEntries[Name] = key(
+        "The services that are shifted; all of them unless said.", default=(), example=["web"]
+    )
+    by: Literal["operator", "provider"] = key(
+        "Who orders it. One zone of a service is shifted away at a time, and an operator's order comes first.",
+        default="operator",
+        example="provider",
     )

@@ -44,6 +44,7 @@ def with_files(tree: Node, folder: FilePath) -> Node:
         ("services", "*", "work"),
         ("services", "*", "overrides", "*", "work"),
         ("services", "*", "operations", "*", "*", "work"),
+        ("services", "*", "scaling", "launch", "delay"),
     ):
         tree = _changed(tree, path, lambda node, key: _work(node, key, folder))
     return tree

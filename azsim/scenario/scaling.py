@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NamedTuple
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from azsim.base.units import SECOND_NS, UnitError, format_rate, format_share, parse_rate, parse_share
 from azsim.scenario.fields import (
@@ -26,6 +32,7 @@ from azsim.scenario.fields import (
     refuse,
     refuse_quantity,
 )
+from azsim.scenario.launches import Launch, Replacement
 
 Metric = Literal["cpu", "requests", "queue"]
 _DIMENSIONS: Final[Mapping[str, str]] = {"cpu": "share", "requests": "rate", "queue": "number"}
@@ -129,10 +136,9 @@ class Alarm(Model):
 _RELATIONS: Final = {">": "above", ">=": "at_least", "<": "below", "<=": "at_most"}
 
 
-class Policy(Model):
-    """What a group does when an alarm says so: one adjustment, then a wait (simple scaling, S1)."""
+class Change(Model):
+    """What is changed."""
 
-    on: Name = key("The alarm.", example="hot")
     add: Count | None = key("Instances added.", default=None, example=1)
     remove: Count | None = key("Instances taken away.", default=None, example=1)
     set: CountOrZero | None = key("Instances desired from then on.", default=None, example=3)
@@ -142,47 +148,152 @@ class Policy(Model):
         example=0.5,
     )
     remove_share: Share | None = key("The same, taken away.", default=None, example="50%")
-    cooldown: Duration = key(
-        "How long all such policies of the group wait, from when the last instance of it has come or gone.",
-        default="300s",
-        example="300s",
+    at_least: Count = key("The least that a share changes.", default=1, example=2)
+
+    @property
+    def given(self) -> list[str]:
+        """The changes that are written."""
+        return [name for name in CHANGES if getattr(self, name) is not None]
+
+
+CHANGES: Final = ("add", "remove", "set", "add_share", "remove_share")
+
+
+class Step(Change):
+    """One step of step scaling: what to change from a breach of this size on, up to the next step."""
+
+    from_: MetricValue | None = key(
+        "How far beyond the threshold the step begins; `none` at the threshold itself.",
+        default=None,
+        alias="from",
+        example="20%",
     )
 
     @model_validator(mode="after")
-    def _one_change(self) -> Policy:
-        given = [name for name in _CHANGES if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none"
-            rule = f"a policy has one change ({', '.join(_CHANGES)}); found {found}"
-            refuse(rule, "{on: hot, add: 1, cooldown: 300s}")
+    def _one_change(self) -> Step:
+        if len(self.given) != 1:
+            found = " and ".join(self.given) or "none"
+            refuse(f"a step has one change ({', '.join(CHANGES)}); found {found}", "{from: 20%, add: 3}")
+        return self
+
+    @property
+    def lower(self) -> float:
+        """Where it begins."""
+        return 0.0 if self.from_ is None else self.from_.value
+
+
+class Preset(NamedTuple):
+    """How target tracking judges its metric."""
+
+    period_ns: int
+    out_after: int
+    in_after: int
+
+
+PRESETS: Final[Mapping[str, Preset]] = {
+    "classic-2023": Preset(60 * SECOND_NS, 3, 15),
+    "responsive-2024": Preset(10 * SECOND_NS, 3, 90),
+    "proportional": Preset(60 * SECOND_NS, 1, 1),
+}
+"""The alarms that target tracking makes are not documented: three high points of a minute and fifteen low ones are what
+is seen; `responsive-2024` assumes metrics each ten seconds; `proportional` acts on every point.
+"""
+
+
+class Target(Model):
+    """Target tracking: as many instances as bring a metric to its target."""
+
+    metric: Metric = key(_METRIC, default="cpu", example="cpu")
+    value: MetricValue = key("The target.", example="70%")
+    preset: Literal["classic-2023", "responsive-2024", "proportional"] = key(
+        "How soon it acts: three points of 60s above the target and fifteen below the lower threshold; the same times "
+        "with points of 10s, thus out after 30s; or at every point of 60s.",
+        default="classic-2023",
+        example="responsive-2024",
+    )
+    period: OrNone[PositiveDuration] = key(
+        "The length of a data point; `none` as the preset has it.", default="none", example="60s"
+    )
+    out_after: OrNone[Count] = key(
+        "How many points in a row above the target; `none` as the preset has it.", default="none", example=3
+    )
+    in_after: OrNone[Count] = key(
+        "How many points in a row below the lower threshold; `none` as the preset has it.", default="none", example=15
+    )
+    in_below: Share = key("The lower threshold, as a share of the target.", default="90%", example="90%")
+    scale_in: Flag = key("Whether it takes instances away, too.", default=True, example=False)
+
+    @property
+    def times(self) -> Preset:
+        """The preset with what is written instead of it."""
+        preset = PRESETS[self.preset]
+        return Preset(
+            self.period or preset.period_ns, self.out_after or preset.out_after, self.in_after or preset.in_after
+        )
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Target:
+        refuse_dimension(self.metric, self.value, "value")
+        if not self.value.value:
+            refuse("a target is more than 0", EXAMPLES[_DIMENSIONS[self.metric]], "value")
         return self
 
 
-_CHANGES: Final = ("add", "remove", "set", "add_share", "remove_share")
+class Schedule(Model):
+    """Other bounds at a time."""
+
+    at: Duration = key("When, from the start of the run.", example="10min")
+    every: OrNone[PositiveDuration] = key("How often it comes again; `none` is once.", default="none", example="1h")
+    min: OrNone[CountOrZero] = key("The least desired, from then on.", default="none", example=6)
+    max: OrNone[Count] = key("The most desired, from then on.", default="none", example=24)
+    desired: OrNone[CountOrZero] = key("Instances desired, then.", default="none", example=12)
 
 
-class Launch(Model):
-    """How instances come (S3)."""
+class Policy(Change):
+    """What a group does when an alarm says so (S1): one change and then a wait, a step, or target tracking; or what it
+    does at a time.
+    """
 
-    delay: Duration = key(
-        "From the decision to a running machine, which then boots as the service's `boot` says.",
-        default="60s",
-        example="60s",
+    on: OrNone[Name] = key("The alarm that it acts on; with one change, or `steps`.", default="none", example="hot")
+    cooldown: Duration = key(
+        "After one change: how long all such policies of the group wait, from when the last instance has come or gone.",
+        default="300s",
+        example="300s",
     )
-    warmup: Duration = key(
-        "How long a new instance, from when it runs, is left out of metrics and counts as still coming.",
-        default="60s",
-        example="60s",
+    steps: OrNoEntries[Step] = key(
+        "What to change by how far the metric is beyond the threshold.",
+        default=(),
+        example=[{"add": 1}, {"from": "20%", "add": 3}],
     )
-    retry: PositiveDuration = key(
-        "How long a group waits to ask again after every zone has refused.", default="60s", example="60s"
-    )
-    refusal: Duration = key("How long a zone without capacity takes to say so.", default="5s", example="5s")
-    distribution: Literal["balanced-best-effort", "balanced-only"] = key(
-        "Where a launch goes that its zone refuses: to another one, or again to the same.",
-        default="balanced-best-effort",
-        example="balanced-only",
-    )
+    target: Target | None = key("Target tracking.", default=None, example={"metric": "cpu", "value": "70%"})
+    schedule: Schedule | None = key("Other bounds at a time.", default=None, example={"at": "10min", "min": 6})
+
+    @property
+    def kind(self) -> str:
+        """Which kind of policy it is."""
+        return next(kind for kind, given in self._kinds if given)
+
+    @property
+    def _kinds(self) -> list[tuple[str, bool]]:
+        return [
+            ("simple", bool(self.given)),
+            ("step", bool(self.steps)),
+            ("target", self.target is not None),
+            ("schedule", self.schedule is not None),
+        ]
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Policy:
+        kinds = [kind for kind, given in self._kinds if given]
+        if len(kinds) != 1 or len(self.given) > 1:
+            found = " and ".join([*self.given, *(kind for kind in kinds if kind != "simple")]) or "none"
+            rule = f"a policy has one change ({', '.join(CHANGES)}), or steps, or target, or schedule; found {found}"
+            refuse(rule, "{on: hot, add: 1, cooldown: 300s}")
+        if (self.on is None) != (kinds[0] in ("target", "schedule")):
+            if self.on is None:
+                refuse("acts on an alarm: name it", "{on: hot, add: 1}")
+            refuse(f"a policy with {kinds[0]} needs no alarm", "none", "on")
+        return self
 
 
 class Scaling(Model):
@@ -197,6 +308,20 @@ class Scaling(Model):
         "How long an instance that is taken away still works on what it has; the rest gets a reset.",
         default="30s",
         example="30s",
+    )
+    health: Replacement = key("How unwell instances are replaced.", default={}, example={"check": "balancer"})
+    rebalance: Flag = key(
+        "Whether an instance moves to a zone that has two fewer than another: it is launched there first.",
+        default=True,
+        example=False,
+    )
+    termination: Literal["newest", "oldest", "random"] = key(
+        "Who goes, of the zone that has most.", default="newest", example="random"
+    )
+    protect_new: Flag = key(
+        "Whether instances that were launched are never scaled in; unwell ones are replaced all the same.",
+        default=False,
+        example=True,
     )
     per_zone: Flag = key(
         "Whether each zone has a group of its own, with these bounds each, or one group balances the zones.",

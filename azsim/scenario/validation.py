@@ -10,6 +10,7 @@ from azsim.scenario.changing import SETTABLE
 from azsim.scenario.contents import Contents
 from azsim.scenario.faults import (
     BadDeploy,
+    CapacityRefused,
     Change,
     CpuStress,
     CutOff,
@@ -25,7 +26,7 @@ from azsim.scenario.retry import Retry
 from azsim.scenario.service import Balancer, Instance, Service
 from azsim.scenario.traffic import Population
 from azsim.scenario.tree import Path
-from azsim.scenario.validation_scaling import scaling_problems
+from azsim.scenario.validation_scaling import scaling_problems, shift_problems
 
 INSTANCES_MAX: Final = 100_000
 HOPS_MAX: Final = 1000
@@ -36,7 +37,10 @@ STANDINGS_MAX: Final = 10_000_000
 
 def problems_across(contents: Contents) -> list[Problem]:
     """Every rule between keys that the scenario breaks."""
-    checks = (_zones, _pairs, _times, _traffic, _services, _proxies, _calls, _faults, _stresses, _data_loss, _abort)
+    checks = (
+        *(_zones, _pairs, _times, _traffic, _services, _proxies, _calls, _faults, _stresses, _data_loss, _abort),
+        shift_problems,
+    )
     return [problem for check in checks for problem in check(contents)]
 
 
@@ -459,6 +463,10 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
         return
     if spec.zone is not None and spec.zone not in contents.zones:
         yield unknown((*path, "zone"), "zone", spec.zone, contents.zones)
+        return
+    if isinstance(spec, CapacityRefused):
+        if all(service.scaling is None for service in contents.services.values()):
+            yield Problem(path, "no service scales: nobody asks for instances", "crash: {service: web, hosts: 1}")
         return
     if isinstance(spec, ZoneLoss | CutOff):
         homes = {service.balancer.control_zone for service in contents.services.values()}

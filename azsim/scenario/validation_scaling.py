@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from azsim.base.units import format_duration
 from azsim.scenario.contents import Contents
 from azsim.scenario.problems import Problem, unknown
-from azsim.scenario.scaling import Policy, Scaling
+from azsim.scenario.scaling import EXAMPLES, Policy, Scaling
 from azsim.scenario.service import Service
 from azsim.scenario.tree import Path
 
@@ -37,8 +38,34 @@ def _bounds(contents: Contents, service: Service, spec: Scaling, path: Path) -> 
 
 
 def _policy(spec: Scaling, policy: Policy, path: Path) -> Iterator[Problem]:
+    if policy.on is None:
+        return
     if policy.on not in spec.alarms:
         if spec.alarms:
             yield unknown((*path, "on"), "alarm", policy.on, spec.alarms)
         else:
             yield Problem((*path, "on"), "the group has no alarms: add some under `alarms`", "hot")
+        return
+    alarm = spec.alarms[policy.on]
+    for position, step in enumerate(policy.steps):
+        if step.from_ is not None and step.from_.dimension != alarm.threshold.dimension:
+            rule = f"alarm {policy.on} is about {alarm.metric}: a step begins at a {alarm.threshold.dimension}"
+            yield Problem((*path, "steps", position, "from"), rule, EXAMPLES[alarm.threshold.dimension])
+    if len({step.lower for step in policy.steps}) < len(policy.steps):
+        yield Problem((*path, "steps"), "two steps begin at the same breach", "[{add: 1}, {from: 20%, add: 3}]")
+
+
+def shift_problems(contents: Contents) -> Iterator[Problem]:
+    """What is wrong with zonal shifts."""
+    for position, shift in enumerate(contents.shifts):
+        path: Path = ("shifts", position)
+        if shift.zone not in contents.zones:
+            yield unknown((*path, "zone"), "zone", shift.zone, contents.zones)
+        for number, name in enumerate(shift.services):
+            if name not in contents.services:
+                yield unknown((*path, "services", number), "service", name, contents.services)
+            elif contents.services[name].standby is not None:
+                rule = f"{name} has a standby: its zones take turns as they are"
+                yield Problem((*path, "services", number), rule, "web")
+        if shift.at >= contents.duration:
+            yield Problem((*path, "at"), "a shift begins before the run ends", format_duration(contents.warmup))

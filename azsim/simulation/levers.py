@@ -16,6 +16,8 @@ from azsim.simulation.effects import Effect, Lever, effective
 
 MACHINES: Final = -1
 """The owner of what happens to instances because they exist or not."""
+SHIFTS: Final = -2
+"""The owner of what zonal shifts do."""
 
 
 class Levers:

@@ -75,6 +75,10 @@ def _fault(fault: written.Fault, scenario: Scenario, numbers: dict[tuple[str, st
             effects = [cut(zones.index(spec.zone), len(zones))]
             started = what = f"zone {spec.zone} cut off from outside"
             ended = f"zone {spec.zone} reachable from outside again"
+        case written.CapacityRefused():
+            effects = [Effect(Lever.CAPACITY, zones.index(spec.zone), True)]
+            started = what = f"zone {spec.zone} has no capacity for new instances"
+            ended = f"zone {spec.zone} has capacity again"
         case written.TrafficSpike():
             effects = [Effect(Lever.RATE, list(scenario.traffic).index(spec.population), spec.factor)]
             started = what = f"traffic of {spec.population} x{spec.factor:g}"
@@ -201,6 +205,8 @@ def _zone_loss(spec: written.ZoneLoss, scenario: Scenario, instances: list[int])
         effects += [cut(zone, place) for place in range(len(zones) + 1) if place != zone]
     elif spec.mode != "control":
         effects += [(dead if spec.mode == "power" else crashed)(instance) for instance in instances]
+    if spec.mode == "power":
+        effects.append(Effect(Lever.CAPACITY, zone, True))
     return effects
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from azsim.dataplane.codes import InstanceState
 from azsim.dataplane.protocol import DataPlane
 from azsim.simulation.effects import Effect, Lever, crashed, dead
 from azsim.simulation.environment import Environment
-from azsim.simulation.levers import MACHINES, Levers
+from azsim.simulation.levers import MACHINES, SHIFTS, Levers
 from azsim.simulation.presence import Presence
 
 
@@ -55,6 +57,16 @@ class Machines:
     def exists(self, instance: int) -> bool:
         """Whether there is such an instance now."""
         return instance not in self._absent
+
+    def runs(self, instance: int) -> bool:
+        """Whether an instance's machine runs, whatever its processes do."""
+        return self.exists(instance) and self._levers.now(Lever.STATE, instance)[0] is not InstanceState.DEAD
+
+    def set_shifted(self, service: int, zone: int, away: bool) -> None:
+        """Whether a balancer sends to a zone's targets at all."""
+        rows = (self._instances["service"] == service) & (self._instances["zone"] == zone)
+        effects = [Effect(Lever.MEMBER, int(i), False) for i in np.flatnonzero(rows)]
+        self._levers.change(SHIFTS, [] if away else effects, effects if away else [])
 
     def has_capacity(self, zone: int) -> bool:
         """Whether a zone gives instances now."""

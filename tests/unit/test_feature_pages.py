@@ -42,6 +42,7 @@ def test_every_kind_of_fault_on_the_page_is_taken_and_none_of_these_is_missing()
     (example,) = examples("faults.md")
     scenario = Scenario.from_dict({**BASE, **example})
     others = {"cpu_stress", "traffic_spike", "pause", "latency"}  # in the scenario reference
+    others |= {"capacity_refused"}  # on the page about scaling
     assert {fault.kind for fault in scenario.faults} >= set(KINDS) - others
 
 

@@ -10,7 +10,7 @@ from azsim.policy.scaling import (
     SET,
     adjusted,
     proportional,
-    step_amount,
+    step_of,
     within,
     zone_to_launch,
     zone_to_shrink,
@@ -45,8 +45,8 @@ def test_bounds() -> None:
 
 
 def test_a_step_reaches_to_the_next_bound() -> None:
-    steps = [(0.0, 1.0), (0.1, 2.0), (0.2, 4.0)]
-    assert [step_amount(breach, steps) for breach in (-0.01, 0.0, 0.09, 0.1, 0.19, 5.0)] == [None, 1, 1, 2, 2, 4]
+    bounds = [0.0, 0.1, 0.2]
+    assert [step_of(breach, bounds) for breach in (-0.01, 0.0, 0.09, 0.1, 0.19, 5.0)] == [None, 0, 0, 1, 1, 2]
 
 
 @pytest.mark.parametrize(
