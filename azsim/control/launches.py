@@ -11,7 +11,7 @@ from azsim.control.loop import World
 from azsim.control.specs import LaunchSpec
 from azsim.policy.distributions import sample_work
 
-_KEYS_FIRST = -(1 << 50)  # requests of this number and below are launches of groups
+KEYS_FIRST = -(1 << 50)  # requests of this number and below are launches of groups
 
 
 class Running(NamedTuple):
@@ -91,7 +91,7 @@ class Launches:
         number, self._orders = self._orders, self._orders + 1
         self._zones[number] = zone
         delay, table = self._spec.delay, np.array(self._spec.delay.values, np.int64)
-        request = _KEYS_FIRST - self._number
+        request = KEYS_FIRST - self._number
         delay_ns = sample_work(delay.kind, delay.a, delay.b, table, 0, len(table), self._key, request, number, 0)
         under_way = sum(other == zone for other in self._zones.values())
         if self._machines.has_capacity(zone) and under_way <= len(self._free[zone]):

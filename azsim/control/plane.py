@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from azsim.base.seeds import PHASE, key_hash
 from azsim.control.alarms import Alarm
 from azsim.control.health import HealthChecker
-from azsim.control.launches import Launches, Machines
+from azsim.control.launches import KEYS_FIRST, Launches, Machines
 from azsim.control.loop import Controller, World
 from azsim.control.members import Checked
 from azsim.control.promotion import Promotion
@@ -21,6 +22,7 @@ from azsim.control.targets import Targets
 from azsim.control.telemetry import Gauge, Sensors
 from azsim.dataplane.layout import Plan, Standby
 from azsim.dataplane.protocol import Notice
+from azsim.policy.distributions import unit
 
 
 class Hands(Machines, Sensors, Protocol):
@@ -120,7 +122,7 @@ class ControlPlane:
         self._live_in(spec.control_zone, group)
         if spec.health.by_balancer and spec.service in self._routers:
             self._routers[spec.service].listeners.append(group.hear_view)
-        self._check(group)
+        self._check(number, group)
         for one in spec.alarms:
             alarm = Alarm(self._world, spec.name, one)
             alarm.listeners.append(group.hear)
@@ -140,14 +142,16 @@ class ControlPlane:
             )
         return group
 
-    def _check(self, group: Group) -> None:
-        """Look at a group's machines every interval, and tell it which do not run."""
+    def _check(self, number: int, group: Group) -> None:
+        """Look at a group's machines every interval, first at a keyed time, and tell it which do not run."""
 
         def look(_: None) -> None:
             group.hear(Checked(frozenset(i for i in group.members.instances if not self._hands.runs(i))))
             self._world.post(group.spec.health.interval_ns, f"checks.{group.name}", 0, look, None)
 
-        self._world.post(group.spec.health.interval_ns, f"checks.{group.name}", 0, look, None)
+        bits = key_hash(self._plan.key, KEYS_FIRST - number, 0, 0, PHASE)
+        first_ns = int(unit(bits) * float(group.spec.health.interval_ns))
+        self._world.post(first_ns, f"checks.{group.name}", 0, look, None)
 
     def _shift(self, service: int, name: str, shifts: Sequence[ShiftSpec]) -> None:
         """Who shifts zones of a service away; its groups hear of it."""

@@ -69,6 +69,11 @@ class Router(Controller[Verdict, Verdict]):
         self._new.add(instance)
         self._show(instance, False)
 
+    def take_out(self, instance: int) -> None:
+        """A target is known to be gone, whatever its probes say."""
+        if self.holds_healthy(instance):
+            self.act(Verdict(instance, False))
+
     def remove(self, instance: int) -> None:
         """A target is one no more; verdicts on it that are still under way mean nothing."""
         self._members.discard(instance)

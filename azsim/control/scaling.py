@@ -93,6 +93,7 @@ class Group(Controller[Reading, Action]):
         self.members = Members(world, spec, key)
         self._orders: dict[int, Launch] = {}  # under way
         self._refusing: set[int] = set()  # zones that have refused since an order last succeeded, or the wait began
+        self._refused: set[int] = set()  # zones whose last answer was a refusal
         self._waits = False  # for `retry`, all zones having refused
         self._avoided: set[int] = set()  # zones that are shifted away
         self._policies = policies(spec.policies)
@@ -133,14 +134,18 @@ class Group(Controller[Reading, Action]):
             case ScheduleSpec():
                 self._reschedule(reading)
             case Running():
-                self.members.started(reading.instance, self._orders.pop(reading.order).zone)
+                zone = self._orders.pop(reading.order).zone
+                self._refused.discard(zone)
+                self.members.started(reading.instance, zone)
                 self._refusing.clear()
                 self._settle()
             case Refused():
                 zone, extra = self._orders.pop(reading.order)
-                self._refusing.add(zone)
                 self.refusals.append((self.world.now_ns, zone))
-                self.world.log(self.name, f"zone {self._zone_names[zone]} has no capacity for an instance")
+                if zone not in self._refused:
+                    self.world.log(self.name, f"zone {self._zone_names[zone]} has no capacity for new instances")
+                self._refusing.add(zone)
+                self._refused.add(zone)
                 if extra and not self._waits:
                     self._wait()
             case Drained():
@@ -241,7 +246,10 @@ class Group(Controller[Reading, Action]):
         fewest = zone_to_launch(counts, willing)
         if max(counts[zone] for zone in self.spec.zones) - counts[fewest] < 2:
             return []
-        self.world.log(self.name, f"zone {self._zone_names[fewest]} has too few instances: one more is launched there")
+        if fewest not in self._refused:
+            self.world.log(
+                self.name, f"zone {self._zone_names[fewest]} has too few: one more instance is launched there"
+            )
         return [Launch(fewest, extra=True)]
 
     def _dismissals(self, excess: int, counts: Counter[int]) -> Iterable[Dismiss]:
@@ -276,7 +284,7 @@ class Group(Controller[Reading, Action]):
     def _dismiss(self, action: Dismiss) -> None:
         """What does not run any more has nothing to finish."""
         runs = self.members.leaves(action.instance, replaced=action.replaced)
-        self._targets.remove(action.instance)
+        self._targets.remove(action.instance, unwell=action.replaced)
         why = "replaced" if action.replaced else "taken out"
         self.world.log(self.name, f"{self._names[action.instance]} is {why}")
         drain_ns = self.spec.drain_ns if runs else 0

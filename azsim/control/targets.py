@@ -31,8 +31,12 @@ class Targets:
         self._set_probing(instance, True)
         self._set_member(instance, True)
 
-    def remove(self, instance: int) -> None:
-        """No target any more: it gets no new requests, and is not probed."""
+    def remove(self, instance: int, *, unwell: bool) -> None:
+        """No target any more: it gets no new requests, and is not probed. An unwell one leaves rotation first, for that
+        is what has been noticed.
+        """
+        if unwell and self._router is not None:
+            self._router.take_out(instance)
         self._set_member(instance, False)
         self._set_probing(instance, False)
         if self._checker is not None and self._router is not None:

@@ -466,7 +466,7 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
         return
     if isinstance(spec, CapacityRefused):
         if all(service.scaling is None for service in contents.services.values()):
-            yield Problem(path, "no service scales: nobody asks for instances", "crash: {service: web, hosts: 1}")
+            yield Problem(path, "no service scales, so nobody asks for instances: give one `scaling`", "{zone: c}")
         return
     if isinstance(spec, ZoneLoss | CutOff):
         homes = {service.balancer.control_zone for service in contents.services.values()}

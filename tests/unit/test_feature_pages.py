@@ -65,7 +65,11 @@ def test_the_standby_on_the_page_runs(zone: str) -> None:
 
 
 def test_the_scaling_on_the_page_runs() -> None:
-    (example,) = examples("scaling.md")
+    example, others = examples("scaling.md")
+    given = {**BASE, **others, "traffic": {"shop": {"to": "api", "rate": "1/s"}}}
+    given["services"]["api"]["work"] = WORK
+    kinds = [policy.kind for policy in Scenario.from_dict(given).services["api"].scaling.policies]
+    assert kinds == ["step", "target", "schedule"]
     traffic = {"shop": {"to": "api", "rate": "300/s", "timeout": "1s"}}
     example["services"]["api"]["work"] = {"distribution": "constant", "mean": "20ms"}
     example["services"]["api"] |= {"slots": 2}
