@@ -56,7 +56,7 @@ def _name_presets(definitions: dict[str, Any]) -> set[str]:
     started = set()
     for name, definition in definitions.items():
         declared = definition.get("properties", {}).get("preset")
-        if declared is not None:
+        if declared is not None and "x-preset" in declared:
             declared["anyOf"] = [{"enum": [*names(declared["x-preset"]), "none", None]}]
             if definition.get("required"):
                 started.add(name)
