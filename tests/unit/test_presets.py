@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
 from azsim import run
 from azsim.base.errors import ScenarioError
@@ -211,6 +215,32 @@ def test_every_name_is_one_that_a_scenario_can_write() -> None:
 def test_editors_know_the_names() -> None:
     declared = json_schema()["$defs"]["Retry"]["properties"]["preset"]["anyOf"][0]["enum"]
     assert declared == [*names("retry"), "none", None]
+
+
+def test_editors_take_a_block_that_says_nothing_but_its_preset() -> None:
+    validator = jsonschema.Draft202012Validator(json_schema())
+    whole = scenario().to_dict()
+    for block, name in ASKED:
+        *above, last = PATHS[block].split(".")
+        changed = copy.deepcopy(whole)
+        changed["traffic"]["shoppers"]["retry"] = {"attempts": 3}
+        value_at(changed, ".".join(above))[last] = {"preset": name}
+        validator.validate(changed)
+        value_at(changed, ".".join(above))[last] = {"preset": "nobody"}
+        assert not validator.is_valid(changed), block
+
+
+def test_the_example_on_the_page_is_taken() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", presets_page.DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    changes = yaml.safe_load(block)
+    whole = scenario().to_dict()
+    whole["services"]["web"]["balancer"] = changes["services"]["web"]["balancer"]
+    taken = Scenario.from_dict(whole | {"traffic": changes["traffic"]})
+    retry, health = taken.traffic["shoppers"].retry, taken.services["web"].balancer.health
+    assert retry is not None
+    assert health is not None
+    assert (retry.attempts, retry.budget.capacity, retry.budget.cost) == (2, 100, 14)  # type: ignore[union-attr]
+    assert (health.unhealthy_after, health.interval) == (3, 30 * 10**9)
 
 
 def test_an_unknown_one_is_told_with_the_nearest() -> None:
