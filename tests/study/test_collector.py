@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 from pathlib import Path
@@ -95,23 +96,25 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the workers")
-def test_killed_workers_cost_time_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
+def test_killed_workers_cost_time_alone(kills: int, tmp_path: Path) -> None:
     before = set(children(os.getpid()))
     killed: list[int] = []
+    moments = random.Random(kills)
     over = threading.Event()
 
     def kill() -> None:
-        while len(killed) < 3 and not over.wait(0.35):
+        while len(killed) < kills and not over.wait(moments.uniform(0.1, 0.6)):
             found = [pid for pid in children(os.getpid()) if pid not in before]
             # The resource tracker of multiprocessing is a child, too.
             found = [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
             if found:
-                os.kill(found[0], signal.SIGKILL)
-                killed.append(found[0])
+                os.kill(moments.choice(found), signal.SIGKILL)
+                killed.append(1)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    tasks = [task(k) for k in range(150)]
+    tasks = [task(k) for k in range(75 * kills)]
     with Store(tmp_path / "s") as store:
         with Collector(store, workers(2), run_slow) as collector:
             rows = collector.rows(tasks)
