@@ -19,7 +19,7 @@ from azsim.control.scaling import Avoid, Group
 from azsim.control.shift import Shift
 from azsim.control.specs import ControlSpec, GroupSpec, ShiftSpec
 from azsim.control.targets import Targets
-from azsim.control.telemetry import Gauge, Sensors
+from azsim.control.telemetry import Gauge, Pipeline, Sensors
 from azsim.dataplane.layout import Plan, Standby
 from azsim.dataplane.protocol import Notice
 from azsim.policy.distributions import unit
@@ -67,6 +67,7 @@ class ControlPlane:
         self._checkers: dict[int, HealthChecker] = {}
         self._routers: dict[int, Router] = {}
         self._in_zone: dict[int, list[Controller[Any, Any]]] = {}  # controllers by the zone they live in
+        self._pipeline = Pipeline(world, hands, self._spec.telemetry)
         absent = absent_at_start(plan, self._spec)
         show = hands.show if self._spec.groups else hands.set_view
         for number, (name, service) in enumerate(zip(plan.service_names, plan.services, strict=True)):
@@ -131,6 +132,7 @@ class ControlPlane:
                 self._world,
                 hands,
                 self._spec.telemetry,
+                self._pipeline,
                 service=spec.service,
                 instances=[i for block in rows.values() for i in block],
                 metric=one.metric,

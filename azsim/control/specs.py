@@ -168,6 +168,9 @@ class TelemetrySpec:
 
     delay_ns: int = 0
     from_inside: bool = False  # an agent in the instance reports, over the network
+    rate_per_s: float = 0.0  # points and lines that it carries; 0: everything
+    buffer: int = 0  # how many may wait
+    lines_per_failure: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

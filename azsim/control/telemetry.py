@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
@@ -38,6 +39,10 @@ class Sensors(Protocol):
         """See `DataPlane.sent`."""
         ...
 
+    def failed(self) -> int:
+        """Requests that have failed so far, of whatever kind."""
+        ...
+
     def reporting(self, service: int, from_inside: bool) -> Sequence[int]:
         """The instances of a service whose metrics come out now, ascending."""
         ...
@@ -49,6 +54,37 @@ class Sensors(Protocol):
     def cores(self, instance: int) -> float:
         """How many it has."""
         ...
+
+
+class Pipeline:
+    """The way that all points take, and a line of log for each request that fails: one queue, served at a rate. What
+    arrives between two looks is taken to have arrived evenly.
+    """
+
+    def __init__(self, world: World, sensors: Sensors, spec: TelemetrySpec) -> None:
+        self._world = world
+        self._sensors = sensors
+        self._spec = spec
+        self._waiting = 0.0
+        self._looked_ns = 0
+        self._failed = 0
+        self.lost = 0  # points
+
+    def send(self, points: int) -> int | None:
+        """Send the points of one reading; how long they take, ns. None: they find no room, and are lost."""
+        spec = self._spec
+        if not spec.rate_per_s:
+            return spec.delay_ns
+        now_ns, failed = self._world.now_ns, self._sensors.failed()
+        lines = (failed - self._failed) * spec.lines_per_failure
+        served = (now_ns - self._looked_ns) / SECOND_NS * spec.rate_per_s
+        self._waiting = min(max(0.0, self._waiting + lines - served), float(spec.buffer))
+        self._looked_ns, self._failed = now_ns, failed
+        if self._waiting + points > spec.buffer:
+            self.lost += points
+            return None
+        self._waiting += points
+        return spec.delay_ns + math.ceil(self._waiting / spec.rate_per_s * SECOND_NS)
 
 
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
@@ -69,6 +105,7 @@ class Gauge:
         world: World,
         sensors: Sensors,
         spec: TelemetrySpec,
+        pipeline: Pipeline,
         *,
         service: int,
         instances: Collection[int],
@@ -82,6 +119,7 @@ class Gauge:
         self._world = world
         self._sensors = sensors
         self._spec = spec
+        self._pipeline = pipeline
         self._service = service
         self._instances = frozenset(instances)
         self._metric = metric
@@ -99,9 +137,10 @@ class Gauge:
     def _read(self, _: None) -> None:
         number, self._number = self._number, self._number + 1
         values = self._values()
-        if values:
+        delay_ns = self._pipeline.send(len(values)) if values else None
+        if delay_ns is not None:
             point = Point(number, self._statistic(values))
-            self._world.post(self._spec.delay_ns, self._reader, 0, self._receive, point)
+            self._world.post(delay_ns, self._reader, 0, self._receive, point)
         self._world.post(self._spec.delay_ns, self._reader, 1, self._receive, Due(number))
         self._world.post(self._period_ns, self._name, 0, self._read, None)
 

@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from typing import Literal
 
-from azsim.scenario.fields import Duration, Model, Name, OrNoEntries, PositiveDuration, key
+from azsim.scenario.fields import (
+    Count,
+    Duration,
+    Model,
+    Name,
+    Number,
+    OrNoEntries,
+    OrNone,
+    PositiveDuration,
+    Rate,
+    key,
+)
+
+
+class Capacity(Model):
+    """What the way can carry: metrics, and a line of log for each request that fails, wait in one queue (T1)."""
+
+    rate: Rate = key("Points and lines a second.", example="200/s")
+    buffer: Count = key("How many may wait; a point that finds it full is lost.", default=100_000, example=10_000)
+    lines_per_failure: Number = key("Lines of log for each request that fails.", default=1, example=3)
 
 
 class Observability(Model):
@@ -18,6 +37,11 @@ class Observability(Model):
     )
     delay: Duration = key(
         "From the end of a period until its point can be read, at the least.", default="30s", example="30s"
+    )
+    capacity: OrNone[Capacity] = key(
+        "What it can carry; `none` is everything. A flood delays points, and loses them.",
+        default="none",
+        example={"rate": "200/s", "buffer": 10000},
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    Strict,
     WithJsonSchema,
     model_validator,
 )
@@ -77,11 +78,29 @@ _METRIC: Final = (
 )
 
 
+def dimension_of(metric: str) -> str:
+    """What a metric is: a share, a rate or a number."""
+    return _DIMENSIONS[metric]
+
+
 def refuse_dimension(metric: str, amount: Amount, where: str) -> None:
     """Refuses an amount that its metric cannot have."""
     wanted = _DIMENSIONS[metric]
     if amount.dimension != wanted:
         refuse(f"{metric} is a {wanted}, not {amount}", EXAMPLES[wanted], where)
+
+
+class Unusual(Model):
+    """A threshold that goes by what was usual: a number of standard deviations off the mean of earlier points (S2)."""
+
+    side: Literal["high", "low"] = key("Which side breaches.", default="high", example="high")
+    width: PositiveNumber = key("How many standard deviations.", default=3, example=3)
+    learns: Annotated[int, Strict(), Field(ge=2, le=1000)] = key(
+        "How many points, older than those that are judged, tell what is usual; before there are so many the alarm "
+        "knows nothing.",
+        default=10,
+        example=10,
+    )
 
 
 class Alarm(Model):
@@ -95,6 +114,9 @@ class Alarm(Model):
     at_least: MetricValue | None = key("It breaches from this value on.", default=None, example="50%")
     below: MetricValue | None = key("It breaches below this value.", default=None, example="30%")
     at_most: MetricValue | None = key("It breaches up to this value.", default=None, example="30%")
+    unusual: Unusual | None = key(
+        "It breaches where it is not as usual.", default=None, example={"side": "high", "width": 3}
+    )
     period: PositiveDuration = key(
         "The length of a data point: 10s, 20s, 30s or whole minutes.", default="60s", example="60s"
     )
@@ -109,22 +131,25 @@ class Alarm(Model):
     @property
     def relation(self) -> str:
         """How a value that breaches stands to the threshold."""
+        if self.unusual is not None:
+            return ">" if self.unusual.side == "high" else "<"
         return next(sign for sign, name in _RELATIONS.items() if getattr(self, name) is not None)
 
     @property
     def threshold(self) -> Amount:
-        """The value it breaches at."""
+        """The value it breaches at, where there is one."""
         found: Amount = getattr(self, _RELATIONS[self.relation])
         return found
 
     @model_validator(mode="after")
     def _is_judgeable(self) -> Alarm:
-        given = [name for name in _RELATIONS.values() if getattr(self, name) is not None]
+        given = [name for name in (*_RELATIONS.values(), "unusual") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none"
-            rule = f"an alarm has one threshold: above, at_least, below or at_most; found {found}"
+            rule = f"an alarm has one threshold: above, at_least, below, at_most or unusual; found {found}"
             refuse(rule, "{metric: cpu, above: 50%}")
-        refuse_dimension(self.metric, getattr(self, given[0]), given[0])
+        if self.unusual is None:
+            refuse_dimension(self.metric, self.threshold, given[0])
         if self.of < self.count:
             refuse(f"{self.count} points cannot breach of {self.of}", str(self.count), "of")
         seconds, rest = divmod(self.period, SECOND_NS)

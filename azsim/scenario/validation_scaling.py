@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from azsim.base.units import format_duration
 from azsim.scenario.contents import Contents
 from azsim.scenario.problems import Problem, unknown
-from azsim.scenario.scaling import EXAMPLES, Policy, Scaling
+from azsim.scenario.scaling import EXAMPLES, Policy, Scaling, dimension_of
 from azsim.scenario.service import Service
 from azsim.scenario.tree import Path
 
@@ -48,9 +48,10 @@ def _policy(spec: Scaling, policy: Policy, path: Path) -> Iterator[Problem]:
         return
     alarm = spec.alarms[policy.on]
     for position, step in enumerate(policy.steps):
-        if step.from_ is not None and step.from_.dimension != alarm.threshold.dimension:
-            rule = f"alarm {policy.on} is about {alarm.metric}: a step begins at a {alarm.threshold.dimension}"
-            yield Problem((*path, "steps", position, "from"), rule, EXAMPLES[alarm.threshold.dimension])
+        dimension = dimension_of(alarm.metric)
+        if step.from_ is not None and step.from_.dimension != dimension:
+            rule = f"alarm {policy.on} is about {alarm.metric}: a step begins at a {dimension}"
+            yield Problem((*path, "steps", position, "from"), rule, EXAMPLES[dimension])
     if len({step.lower for step in policy.steps}) < len(policy.steps):
         yield Problem((*path, "steps"), "two steps begin at the same breach", "[{add: 1}, {from: 20%, add: 3}]")
 

@@ -29,7 +29,7 @@ from azsim.control.specs import (
 from azsim.policy import alarms, distributions, scaling
 from azsim.scenario import Scenario, launches
 from azsim.scenario import scaling as written
-from azsim.scenario.observability import ZonalShift
+from azsim.scenario.observability import Observability, ZonalShift
 from azsim.scenario.service import Service
 from azsim.scenario.work import Empirical
 from azsim.simulation.lower_work import work_parameters
@@ -49,8 +49,15 @@ def lower_control(scenario: Scenario) -> ControlSpec:
     return ControlSpec(
         shifts=tuple(_shift(scenario, shift) for shift in scenario.shifts),
         groups=tuple(groups),
-        telemetry=TelemetrySpec(telemetry.delay, from_inside=telemetry.source == "agent"),
+        telemetry=_telemetry(telemetry),
     )
+
+
+def _telemetry(telemetry: Observability) -> TelemetrySpec:
+    from_inside, capacity = telemetry.source == "agent", telemetry.capacity
+    if capacity is None:
+        return TelemetrySpec(telemetry.delay, from_inside)
+    return TelemetrySpec(telemetry.delay, from_inside, capacity.rate, capacity.buffer, capacity.lines_per_failure)
 
 
 def _shift(scenario: Scenario, shift: ZonalShift) -> ShiftSpec:
@@ -155,12 +162,18 @@ def _alarm(name: str, alarm: written.Alarm) -> AlarmSpec:
         metric=alarm.metric,
         statistic=alarm.statistic,
         period_ns=alarm.period,
-        threshold=Threshold(alarm.relation, alarm.threshold.value),
+        threshold=_threshold(alarm),
         count=alarm.count,
         of=alarm.of,
         treatment=alarms.TREATMENTS.index(alarm.missing),
-        what=f"{alarm.metric} {alarm.relation} {alarm.threshold}",
+        what=f"{alarm.metric} {alarm.relation} {'usual' if alarm.unusual else alarm.threshold}",
     )
+
+
+def _threshold(alarm: written.Alarm) -> Threshold:
+    if alarm.unusual is not None:
+        return Threshold(alarm.relation, 0.0, alarm.unusual.width, alarm.unusual.learns)
+    return Threshold(alarm.relation, alarm.threshold.value)
 
 
 def _policy(number: int, policy: written.Policy) -> PolicySpec:

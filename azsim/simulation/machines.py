@@ -97,6 +97,10 @@ class Machines:
         others = tuple(one for one in self._acting.get(instance, ()) if one.lever is not Lever.MEMBER)
         self._act(instance, others if member else (*others, Effect(Lever.MEMBER, instance, False)))
 
+    def failed(self) -> int:
+        """Requests that have failed so far."""
+        return self._plane.ended()[1]
+
     def reporting(self, service: int, from_inside: bool) -> Sequence[int]:
         """The instances of a service whose metrics come out: those that exist and whose machine runs, and `from_inside`
         those that reach the world outside the zones, where metrics are kept.
