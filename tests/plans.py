@@ -28,6 +28,7 @@ from azsim.dataplane.layout import (
     POLICY,
     POPULATION,
     QUORUM_STEP,
+    RECORDED,
     SEGMENT,
     SERVICE,
     SHARE,
@@ -193,6 +194,7 @@ class PopulationSpec:
     priority: int
     users: tuple[int, int, int]
     recorded_ns: Sequence[int]
+    recorded_asks: Sequence[str]
     hop: Fields
     mix: Mapping[str, float]
 
@@ -243,6 +245,7 @@ def population(
     mix: Mapping[str, float] | None = None,
     users: tuple[int, int, int] = (0, 0, 0),
     recorded_ns: Sequence[int] = (),
+    recorded_asks: Sequence[str] = (),
     **hop: Any,
 ) -> PopulationSpec:
     """Clients of service `to`.
@@ -250,11 +253,24 @@ def population(
     They come at `rate_per_s`, or exactly at the instants `arrivals_ns` (> 0, ascending, several at one instant are
     fine), or by `segments`: (start_ns, requests per s, change of that per s). `places`: shares by zone name or
     "outside"; `mix`: shares by operation of `to`; `users`: how many, kind of think time (policy/users.py) and its mean;
-    `recorded_ns`: a trace. Everything else is a field of HOP.
+    `recorded_ns`: a trace; `recorded_asks`: what each of its requests asks for, of the mix, or "". Everything else is a
+    field of HOP.
     """
     where = places or {"outside": 1.0}
     return PopulationSpec(
-        to, name, clients, rate_per_s, arrivals_ns, segments, where, priority, users, recorded_ns, _hop(hop), mix or {}
+        to,
+        name,
+        clients,
+        rate_per_s,
+        arrivals_ns,
+        segments,
+        where,
+        priority,
+        users,
+        recorded_ns,
+        recorded_asks,
+        _hop(hop),
+        mix or {},
     )
 
 
@@ -434,7 +450,7 @@ def make_plan(
     place_rows: list[Fields] = []
     segment_rows: list[Fields] = []
     mix_rows: list[Fields] = []
-    recorded: list[int] = []
+    recorded: list[tuple[int, int]] = []
     for number, spec in enumerate(populations):
         places, segments = _places(spec, zones), _segments(spec, key, number)
         population_rows.append(
@@ -455,7 +471,8 @@ def make_plan(
                 "recorded_count": len(spec.recorded_ns),
             }
         )
-        recorded += spec.recorded_ns
+        asks = [list(spec.mix).index(name) if name else -1 for name in spec.recorded_asks]
+        recorded += zip(spec.recorded_ns, asks or [-1] * len(spec.recorded_ns), strict=True)
         mix_rows += _mix(spec, names_of_operations)
         place_rows += places
         segment_rows += [{"start_ns": start, "rate": rate, "slope": slope} for start, rate, slope in segments]
@@ -542,7 +559,7 @@ def make_plan(
         operations=_table(OPERATION, operation_rows),
         steps=_table(STEP, step_rows),
         mix=_table(SHARE, mix_rows),
-        recorded=np.array(recorded, np.int64),
+        recorded=np.array(recorded, RECORDED),
         balancing=_table(BALANCING, balancing),
         weights=np.array([row["weight"] for row in instance_rows], np.int64),
         hop_proxies=np.array(hop_proxies, np.int64),

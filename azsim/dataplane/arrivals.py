@@ -108,7 +108,7 @@ def _plan_recorded(a: Any, p: int) -> None:
     done = population.next_request - (p << 44)
     batched = np_int(min(BATCH, population.recorded_count - done))
     for k in range(batched):
-        arrivals[first + k].t_ns = recorded[population.recorded_first + done + k]
+        arrivals[first + k].t_ns = recorded[population.recorded_first + done + k].t_ns
         arrivals[first + k].threshold = 0
     if batched == 0:
         arrivals[first].t_ns = INFINITE

@@ -27,6 +27,7 @@ from azsim.dataplane.state import (
     STATE,
     WAITING,
 )
+from azsim.dataplane.store_state import start_stores
 from azsim.policy.cpu import VIRTUAL_PER_NS, virtual_progress
 from azsim.policy.histogram import BINS
 from azsim.policy.shedding import CLASSES
@@ -215,12 +216,7 @@ class Kernel:
                 self._pools["tokens"][first : first + self._owners(hop)] = hop["budget_capacity"]
         services, shelves, instances = (self._pools[n] for n in ("services", "shelves", "instances"))
         services["targets_first"] = services["instances_first"]
-        stores, replicas = self._pools["stores"], self._pools["replicas"]
-        stores["head"] = stores["tail"] = NONE
-        replicas[:] = INFINITE
-        replicas[instances["service"].astype(np.int64) * len(plan.zones) + instances["zone"]] = 0
-        for place in np.flatnonzero(replicas == 0).tolist():
-            stores["alive"][place // len(plan.zones)] |= np.uint64(1 << place % len(plan.zones)).astype(np.int64)
+        start_stores(self._pools, plan)
         places = instances["service"].astype(np.int64) * len(plan.zones) + instances["zone"]
         shelves["present"] = np.bincount(places, minlength=len(shelves))
         for table in (services, shelves):
@@ -495,6 +491,11 @@ class Kernel:
         """See `DataPlane.reset`."""
         self._make_room(extra=self._reborn())
         self._control(loop.RESET)
+
+    def refill_caches(self) -> None:
+        """See `DataPlane.refill_caches`."""
+        if len(self._pools["caches"]) and len(self._plan.traits):
+            self._pools["caches"][:] = self._plan.traits["cache_filled"]
 
     def set_retries(self, on: bool) -> None:
         """See `DataPlane.set_retries`."""

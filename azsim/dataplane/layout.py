@@ -44,6 +44,9 @@ PLACE = np.dtype([("place", "i8"), ("upto", "i8")], align=True)
 # What share of a population's requests ask for an operation: the first row with draw < upto, draw = 32 bits.
 SHARE = np.dtype([("operation", "i8"), ("upto", "i8")], align=True)
 
+# An arrival of a trace: when, and which row of its population's mix it asks for; -1: as it would without the trace.
+RECORDED = np.dtype([("t_ns", "i8"), ("mix", "i8")], align=True)
+
 # The rate profile: from start_ns on, rate + slope * (t - start_ns), in 2^-30 requests per ns (policy/arrivals.py).
 SEGMENT = np.dtype([("start_ns", "i8"), ("rate", "f8"), ("slope", "f8")], align=True)
 
@@ -338,7 +341,7 @@ class Plan:
     operations: Records = field(default_factory=lambda: np.zeros(0, OPERATION))
     steps: Records = field(default_factory=lambda: np.zeros(0, STEP))
     mix: Records = field(default_factory=lambda: np.zeros(0, SHARE))  # by population
-    recorded: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # arrivals of traces, ns, ascending in each
+    recorded: Records = field(default_factory=lambda: np.zeros(0, RECORDED))  # by population, ascending times in each
     standbys: tuple[Standby, ...] = ()
     balancing: Records = field(default_factory=lambda: np.zeros(0, BALANCING))  # (S,), or empty: no service is proxied
     weights: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # (I,), or empty

@@ -17,7 +17,9 @@ from azsim.dataplane.state import (
     hops_of,
     instances_of,
     jobs_of,
+    np_int,
     populations_of,
+    recorded_of,
     services_of,
     work_table_of,
 )
@@ -37,11 +39,18 @@ def ask(a: Any, c: int) -> None:
     if hop.population >= 0:
         population = populations_of(a)[hop.population]
         if population.mix_count > 0:
-            u = key_hash(a.key, call.request, a.epoch, 0, OPERATION) >> 31
             mix = mix_of(a)
             k = population.mix_first + 0
-            while u >= mix[k].upto:
-                k += 1
+            known = NONE
+            if population.recorded_count > 0:
+                number = call.request - (np_int(hop.population) << 44)
+                known = np_int(recorded_of(a)[population.recorded_first + number].mix)
+            if known >= 0:
+                k += known
+            else:
+                u = key_hash(a.key, call.request, a.epoch, 0, OPERATION) >> 31
+                while u >= mix[k].upto:
+                    k += 1
             branch.operation = mix[k].operation
             branch.mix = k
             mix_rows_of(a)[(call.row * a.mix_length + k) * MIX_COLUMNS + MIX_OFFERED] += 1

@@ -135,6 +135,10 @@ class DataPlane(Protocol):
         """Empty queues, slots and pending retries (D22), for replays."""
         ...
 
+    def refill_caches(self) -> None:
+        """Let every cache hold what it did at the start, for replays (I6)."""
+        ...
+
     def set_retries(self, on: bool) -> None:
         """Off: from now on no failed attempt of any hop is retried (it fails with its own outcome, D15)."""
         ...

@@ -242,7 +242,7 @@ POOLS: dict[str, tuple[Any, str]] = POLICY_POOLS | {
     "delays": (np.dtype("i8"), "((Z + 1) ** 2,) ns"),
     "cuts": (np.dtype("i4"), "((Z + 1) ** 2,) how many cuts a link has"),
     "losses": (np.dtype("f8"), "((Z + 1) ** 2,) shares of packets lost; rich plans only"),
-    "recorded": (np.dtype("i8"), "Plan.recorded"),
+    "recorded": (layout.RECORDED, "Plan.recorded"),
     "arrivals": (ARRIVAL, "(P * BATCH,)"),
     "tokens": (np.dtype("i8"), "(buckets,) thousandths"),
     "calls": (CALL, "grows"),
@@ -405,7 +405,7 @@ def losses_of(a: Any) -> Any:
 
 @part
 def recorded_of(a: Any) -> Any:
-    return memory(a.recorded_at, _INT64)
+    return memory(a.recorded_at, layout.RECORDED)
 
 
 @part

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from azsim.base.jit import memory, part
+from azsim.dataplane.codes import INFINITE
+from azsim.dataplane.layout import Plan
 
 _INT64 = np.dtype("i8")
 
@@ -49,6 +52,16 @@ STORE_POOLS: dict[str, tuple[Any, str]] = {
     "writes": (WRITE, "grows"),
     "errands": (ERRAND, "grows with jobs, in rich kernels only"),
 }
+
+
+def start_stores(pools: Mapping[str, Any], plan: Plan) -> None:
+    """At the start every zone in which a service has instances has a complete replica of what it keeps."""
+    stores, replicas, zones = pools["stores"], pools["replicas"], len(plan.zones)
+    stores["head"] = stores["tail"] = -1
+    replicas[:] = INFINITE
+    replicas[plan.instances["service"].astype(np.int64) * zones + plan.instances["zone"]] = 0
+    for place in np.flatnonzero(replicas == 0).tolist():
+        stores["alive"][place // zones] |= np.uint64(1 << place % zones).astype(np.int64)
 
 
 @part

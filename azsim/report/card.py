@@ -16,7 +16,7 @@ from azsim.report.blocks import Blocks, Cell, Column, Items
 from azsim.report.next_step import next_step
 from azsim.report.spans import fault_spans
 from azsim.scenario.arithmetic import arithmetic
-from azsim.simulation.explained import INTERRUPTED, ejected, telling_first
+from azsim.simulation.explained import INTERRUPTED, ejected, refilled, telling_first
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
@@ -192,6 +192,8 @@ def why(facts: Mapping[str, Any]) -> list[str]:
     said = []
     if ejected(facts["replays"]):
         said.append("health ejection holds it down: emptied it breaks again, emptied with all in rotation it holds")
+    elif refilled(facts["replays"]):
+        said.append("cold caches hold it down: emptied it breaks again, emptied with its caches filled it holds")
     if cures:
         said.append(f"same random numbers, one change, and it recovers: {', '.join(cures)}")
     if helpless:

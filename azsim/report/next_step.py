@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from azsim.base.units import SECOND_NS, format_rate
-from azsim.simulation.explained import ejected, ill_spread
+from azsim.simulation.explained import ejected, ill_spread, refilled
 
 if TYPE_CHECKING:
     from azsim.scenario import Scenario
@@ -29,6 +29,10 @@ def next_step(facts: Mapping[str, Any], scenario: Scenario, file: str, changes: 
             asks = "is it the health checks?"
             checked = [name for name, service in scenario.services.items() if service.balancer.health is not None]
             more = {f"services.{name}.balancer.health": "none" for name in checked}
+        case "collapse" if refilled(facts["replays"]):
+            asks = "is it the cold caches?"
+            caching = [name for name, service in scenario.services.items() if service.cache is not None]
+            more = {f"services.{name}.cache.kept": "100%" for name in caching}
         case "collapse":
             asks = "is it the retries?"
             retrying = [name for name, population in scenario.traffic.items() if population.retry is not None]

@@ -104,7 +104,7 @@ def _peak_ns(contents: Contents, order: list[str]) -> int:
         return sum(
             rate_at(population, t_ns) * share * total_ns[population.to, operation]
             for population in populations
-            for operation, share in (population.operations or OWN).items()
+            for operation, share in (population.mix or OWN).items()
         )
 
     return max(sorted(t_ns for t_ns in instants if t_ns <= contents.duration), key=work_per_s)
@@ -216,7 +216,7 @@ def _writes_at_risk(
     writes = service.replication.writes
     rate = 0.0
     for population in contents.traffic.values():
-        asked = population.operations or OWN
+        asked = population.mix or OWN
         share = sum(part for operation, part in asked.items() if not writes or operation in writes)
         rate += rate_at(population, at_ns) * share if population.to == name else 0.0
     for caller, other in contents.services.items():

@@ -26,7 +26,7 @@ def mixes(
         asked[name][operation] = asked[name].get(operation, 0.0) + rate
 
     for name, population in contents.traffic.items():
-        for operation, share in (population.operations or OWN).items():
+        for operation, share in (population.mix or OWN).items():
             ask(population.to, operation, (rates[name] or 1e-9) * share)
     for name in order:
         for operation, rate in asked[name].items():

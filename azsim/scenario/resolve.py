@@ -9,7 +9,7 @@ from typing import Final
 from azsim.scenario.paths import child, entry_names
 from azsim.scenario.preset import started
 from azsim.scenario.service import Instance
-from azsim.scenario.tables import AT, RATE, WORK, read_rows
+from azsim.scenario.tables import AT, OPERATION, RATE, WORK, read_rows
 from azsim.scenario.tree import Node, Origin, mapping, merged, scalar, sequence
 
 # Where calls stand in a service, `*` for names and positions.
@@ -142,8 +142,10 @@ def _file_name(node: Node, word: str) -> Node | None:
 def _rate(node: Node, key: str, folder: FilePath) -> Node:
     trace = _file_name(node, "trace")
     if trace is not None and isinstance(node.value, dict) and len(node.value) == 1:
-        times = [at for (at,) in read_rows(trace, f"{key}.trace", folder, (AT,))]
-        return mapping({"times": sequence(times, trace.origin, trace.key_origin)}, node.origin, node.key_origin)
+        rows = read_rows(trace, f"{key}.trace", folder, (AT,), (OPERATION,))
+        columns = dict(zip(("times", "operations"), zip(*rows, strict=True), strict=False))
+        lists = {name: sequence(list(cells), trace.origin, trace.key_origin) for name, cells in columns.items()}
+        return mapping(lists, node.origin, node.key_origin)
     name = _file_name(node, "csv")
     if name is None or not isinstance(node.value, dict) or len(node.value) > 1:
         return node

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,7 @@ from azsim.scenario.fields import (
     Model,
     Name,
     Names,
+    OrNoEntries,
     OrNoNames,
     OrNone,
     PositiveDuration,
@@ -51,13 +54,16 @@ class RateFile(Model):
         example="load.csv",
     )
     trace: str | None = key(
-        "A CSV file beside the scenario with one column, `at` (with units) or `at_s` (plain numbers): recorded "
-        "requests, in their order, each replayed at its time.",
+        "A CSV file beside the scenario with the column `at` (with units) or `at_s` (plain numbers), and perhaps "
+        "`operation`: recorded requests, in their order, each replayed at its time.",
         default=None,
         example="requests.csv",
     )
     times: Annotated[tuple[Duration, ...], Field(min_length=1)] | None = key(
         "The times of a trace, instead of a file.", default=None, example=["10ms", "12ms"]
+    )
+    operations: OrNoEntries[Name] = key(
+        "What each request of `times` asks for; `none`: as the population says.", default=(), example=["browse", "buy"]
     )
 
     @model_validator(mode="after")
@@ -66,6 +72,9 @@ class RateFile(Model):
             refuse("takes either csv, trace or times", "load.csv", "csv")
         if self.times is not None and any(later < earlier for earlier, later in pairwise(self.times)):
             refuse("recorded requests stand in the order of their times", "[10ms, 12ms]", "times")
+        if self.operations and len(self.operations) != len(self.times or ()):
+            rule = f"names one operation for each of the {len(self.times or ())} times, not {len(self.operations)}"
+            refuse(rule, "none", "operations")
         return self
 
 
@@ -165,6 +174,18 @@ class Population(Model):
     def recorded(self) -> tuple[int, ...]:
         """The times of a trace, ns; empty where there is none."""
         return self.rate.times or () if isinstance(self.rate, RateFile) else ()
+
+    @property
+    def recorded_operations(self) -> tuple[str, ...]:
+        """What each request of a trace asks for; empty where the trace does not say."""
+        return self.rate.operations if isinstance(self.rate, RateFile) else ()
+
+    @property
+    def mix(self) -> Mapping[str, float]:
+        """What its requests ask for, by shares; empty: the service's own work and calls."""
+        recorded = self.recorded_operations
+        counts = Counter(recorded)
+        return {name: counts[name] / len(recorded) for name in sorted(counts)} if recorded else self.operations
 
     @property
     def has_rate(self) -> bool:

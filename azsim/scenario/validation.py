@@ -99,6 +99,14 @@ def _traffic(contents: Contents) -> Iterator[Problem]:
 def _asked(contents: Contents, population: Population, path: Path) -> Iterator[Problem]:
     for operation in population.operations:
         yield from _operation(contents, population.to, operation, (*path, operation), at_key=True)
+    known = contents.services[population.to].operations
+    for position, operation in enumerate(population.recorded_operations):
+        if operation not in known:
+            yield from _operation(contents, population.to, operation, (*path[:-1], "rate", "operations", position))
+            break
+    if population.operations and population.recorded_operations:
+        rule = "the trace says what each request asks for: give operations there or here"
+        yield Problem(path, rule, "none")
     total = sum(population.operations.values())
     if population.operations and abs(total - 1) > 1e-9:
         yield Problem(path, f"the shares sum to {round(total * 100, 6):g}%, not 100%", "{browse: 80%, buy: 20%}")

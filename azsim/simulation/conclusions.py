@@ -15,7 +15,7 @@ import numpy as np
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.layout import ATTEMPTS, OFFERED, QUEUED, SENT, TIMEOUTS, UP
 from azsim.simulation import scaled
-from azsim.simulation.explained import ejected, ill_spread, proven, telling_first
+from azsim.simulation.explained import ejected, ill_spread, proven, refilled, telling_first
 from azsim.simulation.judging import span_block
 from azsim.simulation.mechanisms import caller_timeout_ns, place_time_ns
 from azsim.simulation.metrics import busiest_zone, capacity_cores, mean_work_ns, metrics
@@ -229,7 +229,11 @@ class _Teller:
                 f"the run ends before it shows how the deadline at {_clock(last)} is met: a longer one does",
             )
         elif facts["verdict"] == "collapse":
-            how = "emptied once and with all in rotation" if ejected(facts["replays"]) else "emptied once"
+            how = "emptied once"
+            if ejected(facts["replays"]):
+                how += " and with all in rotation"
+            elif refilled(facts["replays"]):
+                how += " and with its caches as they were at the start"
             shown = proven(facts["replays"])
             reset = f"{how}, the same load is served" if shown else "whether capacity was enough is not shown"
             again = ", with retries as they are: two states under one load" if facts["metastable"] else ""

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 EJECTION: Final = "health ejection off"
+CACHES: Final = "caches kept"
 REJOINED: Final = "all in rotation"
+REFILLED: Final = "caches as at the start"
 INTERRUPTED: Final = "interrupted"
 SPAN_S: Final = 10  # before a deadline, over which zones are compared
 SATURATED: Final = 0.95
@@ -23,16 +25,27 @@ def ejected(replays: Sequence[Mapping[str, Any]]) -> bool:
     return any(str(one["change"]).endswith(REJOINED) and one["recovers"] for one in replays)
 
 
+def refilled(replays: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether only a reset that also filled the caches again let the level hold (J13)."""
+    return any(str(one["change"]).endswith(REFILLED) and one["recovers"] for one in replays)
+
+
+def singled_out(replays: Sequence[Mapping[str, Any]]) -> str | None:
+    """The mechanism that the resets have singled out: without it emptying would have been enough."""
+    return EJECTION if ejected(replays) else CACHES if refilled(replays) else None
+
+
 def telling_first(
     sustained_by: Sequence[Mapping[str, Any]], replays: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     """The mechanisms that cure, smallest change first, but led by the one that the resets have singled out.
 
     Many a change cures a cascade of health checks, for it keeps queues short enough for the checks to pass. That the
-    ejection is what holds the system down shows in the resets: emptied it breaks again, back in rotation it holds.
+    ejection is what holds the system down shows in the resets: emptied it breaks again, back in rotation it holds. So
+    with cold caches.
     """
-    led = ejected(replays)
-    return sorted(sustained_by, key=lambda one: not (led and one["mechanism"] == EJECTION))
+    leads = singled_out(replays)
+    return sorted(sustained_by, key=lambda one: one["mechanism"] != leads)
 
 
 def ill_spread(verdict: str, deadlines: Sequence[Mapping[str, Any]], timeline: Mapping[str, Any]) -> str | None:

@@ -25,6 +25,7 @@ from azsim.dataplane.layout import (
     POLICY,
     POLICY_CHANGEABLE,
     POPULATION,
+    RECORDED,
     SEGMENT,
     SERVICE,
     SHARE,
@@ -134,7 +135,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
     populations: list[Row] = []
     places: list[Row] = []
     segments: list[Row] = []
-    recorded: list[int] = []
+    recorded: list[tuple[int, int]] = []
     mix: list[Row] = []
     for number, population in enumerate(scenario.traffic.values()):
         own_places = _places(population, scenario.zones)
@@ -159,7 +160,9 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         mix += own_mix
         places += own_places
         segments += own_segments
-        recorded += population.recorded
+        rows = {name: row for row, name in enumerate(population.mix)}
+        asked = [rows[name] for name in population.recorded_operations] or [-1] * len(population.recorded)
+        recorded += zip(population.recorded, asked, strict=True)
     service_rows = []
     for name, service in scenario.services.items():
         row = _service(service)
@@ -201,7 +204,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         operations=_table(OPERATION, programs.operations),
         steps=_table(STEP, programs.steps),
         mix=_table(SHARE, mix),
-        recorded=np.array(recorded, np.int64),
+        recorded=np.array(recorded, RECORDED),
         standbys=tuple(
             Standby(services[name], tuple(map(scenario.zones.index, service.standby.zones)), service.standby.promotion)
             for name, service in scenario.services.items()

@@ -66,8 +66,8 @@ class Programs:
         return self._numbers[hop.to, hop.operation]
 
     def mix(self, population: Population) -> list[Row]:
-        """The operations a population asks for, by cumulative shares of 2^32."""
-        shares = [(self._numbers[population.to, name], share) for name, share in population.operations.items() if share]
+        """The operations a population asks for, by cumulative shares of 2^32, in the order of their names."""
+        shares = [(self._numbers[population.to, name], share) for name, share in population.mix.items() if share]
         return [{"operation": operation, "upto": upto} for operation, upto in cumulated(shares)]
 
     def add(self, name: str, hops: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from azsim.base.units import SECOND_NS
 from azsim.dataplane.codes import INFINITE
 from azsim.dataplane.layout import DISPATCHED, Plan
+from azsim.simulation.explained import CACHES, EJECTION
 from azsim.simulation.judging import span_block
 from azsim.simulation.metrics import mean_work_ns
 from azsim.simulation.trace import Trace
@@ -35,7 +36,8 @@ def mechanisms(trace: Trace) -> list[Mechanism]:
         "retry budget 10%": _retry_budget,
         "orphans dropped": _orphans_dropped,
         "queues shorter than the timeout": _shorter_queues,
-        "health ejection off": _health_off,
+        CACHES: _caches_kept,
+        EJECTION: _health_off,
     }
     found = [Mechanism(name, way(trace)) for name, way in ways.items()]
     return [mechanism for mechanism in found if mechanism.changes]
@@ -105,6 +107,14 @@ def _shorter_queues(trace: Trace) -> Changes:
         if instance.queue == "unbounded" or places < instance.queue:
             changes[f"{path}.queue"] = places
     return changes
+
+
+def _caches_kept(trace: Trace) -> Changes:
+    return {
+        f"{path}.cache.kept": "100%"
+        for path, _, instance in _instance_paths(trace)
+        if instance.cache is not None and instance.cache.kept < 1
+    }
 
 
 def _health_off(trace: Trace) -> Changes:

@@ -140,6 +140,7 @@ def services(plan: Plan, block: Block) -> dict[str, dict[str, Any]]:
     found = utilisations(plan, block)
     given = core_time(block.zones)
     result = {}
+    ratios = hit_ratios(block)
     for s, name in enumerate(plan.service_names):
         row = block.services[s]
         spent = int(row[USEFUL] + row[WASTED])
@@ -152,7 +153,7 @@ def services(plan: Plan, block: Block) -> dict[str, dict[str, Any]]:
             "overloads": int(row[OVERLOADED]),
             "refused": int(row[REFUSED]),
             "dropped": int(row[DROPPED]),
-            "hit_ratio": ratio(int(row[HITS]), int(row[HITS] + row[MISSES])),
+            "hit_ratio": ratios[s],
             "writes": int(row[WRITES]),
             "writes_lost": int(row[LOST]),
             "useful_share": ratio(int(row[USEFUL]), spent),
@@ -161,6 +162,11 @@ def services(plan: Plan, block: Block) -> dict[str, dict[str, Any]]:
             "utilisation_all": ratio(busy, float(given[s].sum())),
         }
     return result
+
+
+def hit_ratios(block: Block) -> list[float | None]:
+    """How often the lookups in each service's caches hit; None where there were none (I6)."""
+    return [ratio(int(row[HITS]), int(row[HITS] + row[MISSES])) for row in block.services]
 
 
 def mean_work_ns(plan: Plan) -> Floats:

@@ -55,6 +55,7 @@ class Course:
     reset_at_ns: int | None
     retries_off_from_ns: int | None
     rejoin_at_ns: int | None
+    refill_at_ns: int | None = None
     control: ControlSpec = field(default_factory=ControlSpec)
 
 
@@ -89,6 +90,8 @@ class Pass:
             env.call_at(
                 course.rejoin_at_ns, (Rank.EXPERIMENTER, "rejoin", 0), lambda: control.rejoin(self.faults.taken)
             )
+        if course.refill_at_ns is not None:
+            env.call_at(course.refill_at_ns, (Rank.EXPERIMENTER, "refill", 0), plane.refill_caches)
         if paranoid:
             env.process(self._check())
         if progress is not None:

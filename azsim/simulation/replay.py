@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from azsim.base.units import SECOND_NS
-from azsim.simulation.explained import INTERRUPTED, REJOINED
-from azsim.simulation.judging import Judged, judged
+from azsim.simulation.explained import INTERRUPTED, REFILLED, REJOINED, singled_out
+from azsim.simulation.judging import Judged, judged, span_block
 from azsim.simulation.mechanisms import mechanisms
-from azsim.simulation.metrics import COVERING_ZONE_COLUMNS
+from azsim.simulation.metrics import COVERING_ZONE_COLUMNS, hit_ratios
 from azsim.simulation.result import Result, concluded
 from azsim.simulation.segments import is_loss
 from azsim.simulation.series import patience_ns, per_second
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from azsim.scenario import Scenario
 
 REPLAYS_MAX: Final = 7
+CLEARLY: Final = 0.95  # of the hit ratio before all faults, below which caches count as cold
+_ALSO: Final = {REJOINED: "rejoin_at_ns", REFILLED: "refill_at_ns"}
 DEADLINES_MAX: Final = 2  # broken ones that get a reset replay
 
 
@@ -39,6 +41,7 @@ class Simulate(Protocol):
         reset_at_ns: int | None = None,
         retries_off_from_ns: int | None = None,
         rejoin_at_ns: int | None = None,
+        refill_at_ns: int | None = None,
     ) -> Trace:
         """One run."""
         ...
@@ -86,7 +89,7 @@ class _Inquiry:
         self.trace = trace
         self.simulate = simulate
         self.original = _judged(trace) if view is None else view
-        self.rejoins = False  # whether the resets put ejected targets back in rotation, too
+        self.also = ""  # what the resets do besides: REJOINED, REFILLED
         self.log: list[dict[str, Any]] = []
         self.verdict: Verdict = "collapse"  # until a reset settles it
         self.is_metastable: bool | None = None
@@ -123,9 +126,10 @@ class _Inquiry:
                 self.skipped(
                     "reset, retries off", deadline.t_ns, f"only {DEADLINES_MAX} broken deadlines are looked at"
                 )
-        for self.rejoins in (False, True):
+        due: dict[str, Callable[[Deadline], bool]] = {REJOINED: self.ejected, REFILLED: self.cooled}
+        for self.also in ("", *due):
             for deadline in tried:
-                if self.rejoins and not self.ejected(deadline):
+                if self.also and not due[self.also](deadline):
                     continue
                 if self.reset(deadline, retries=False):
                     return deadline
@@ -144,6 +148,17 @@ class _Inquiry:
         )
         return bool(out.difference(self.trace.scaling.absent_at(at.t_ns), *taken))
 
+    def cooled(self, at: Deadline) -> bool:
+        """Whether a service's caches hit clearly less often in the window before a deadline than before all faults."""
+        trace = self.trace
+        first_ns = min((fault.start_ns for fault in trace.faults), default=trace.end_ns)
+        before = hit_ratios(span_block(trace, trace.scenario.warmup, first_ns))
+        since = hit_ratios(span_block(trace, at.t_ns - trace.scenario.hypothesis.window, at.t_ns))
+        return any(
+            now is not None and then is not None and now < CLEARLY * then
+            for then, now in zip(before, since, strict=True)
+        )
+
     def metastable(self, at: Deadline) -> bool:
         """Whether the reset alone, retries still on, lets the level hold (two states under one load)."""
         if not any(hop["attempts"] > 1 for hop in self.trace.plan.hops):
@@ -153,7 +168,7 @@ class _Inquiry:
 
     def reset(self, at: Deadline, *, retries: bool) -> bool:
         """Whether the level holds after everything in queues, slots and back-offs is dropped at a deadline, and with
-        `rejoins` after every target that no fault has taken is put back in rotation.
+        what is done `also`: every target that no fault has taken is put back in rotation, or caches are filled.
         """
         hypothesis = self.trace.scenario.hypothesis
         span = reset_span(
@@ -168,12 +183,12 @@ class _Inquiry:
             until_ns=span.until_ns + min(self.patience_ns, hypothesis.recover_within),
             reset_at_ns=at.t_ns,
             retries_off_from_ns=None if retries else at.t_ns,
-            **({"rejoin_at_ns": at.t_ns} if self.rejoins else {}),
+            **({_ALSO[self.also]: at.t_ns} if self.also else {}),
         )
         view = _judged(again)
         recovers = holds_within(view.end_s, view.level, span)
         self.tell(
-            f"reset, retries {'on' if retries else 'off'}{f', {REJOINED}' if self.rejoins else ''}",
+            f"reset, retries {'on' if retries else 'off'}{f', {self.also}' if self.also else ''}",
             at.t_ns,
             recovers,
             last_broken_s(view, at.t_ns, span.until_ns) if recovers else None,
@@ -181,8 +196,11 @@ class _Inquiry:
         return recovers
 
     def find_cures(self, at: Deadline) -> None:
-        """Finds the mechanisms whose change from the start lets the run recover by a deadline, smallest first."""
-        for mechanism in mechanisms(self.trace):
+        """Finds the mechanisms whose change from the start lets the run recover by a deadline, smallest first; the one
+        that the resets have singled out is tried before the others.
+        """
+        smallest_first, leads = mechanisms(self.trace), singled_out(self.log)
+        for mechanism in sorted(smallest_first, key=lambda one: one.name != leads):
             if sum(one["skipped"] is None for one in self.log) >= REPLAYS_MAX:
                 self.skipped(mechanism.name, None, f"{REPLAYS_MAX} replays are the most")
                 continue
@@ -195,6 +213,8 @@ class _Inquiry:
             self.tell(mechanism.name, None, recovers, recovered_s, verdict)
             if recovers:
                 self.cures.append({"mechanism": mechanism.name, "recovers": True, "recovered_at_s": recovered_s})
+        order = [one.name for one in smallest_first]
+        self.cures.sort(key=lambda cure: order.index(cure["mechanism"]))
 
     @property
     def edges_ns(self) -> list[int]:

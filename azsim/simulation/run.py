@@ -74,6 +74,7 @@ def simulate(
     reset_at_ns: int | None = None,
     retries_off_from_ns: int | None = None,
     rejoin_at_ns: int | None = None,
+    refill_at_ns: int | None = None,
     paranoid: bool = False,
     memory_limit_bytes: int | None = None,
     progress: Progress | None = None,
@@ -82,7 +83,8 @@ def simulate(
 
     `until_ns` may lie beyond the scenario's duration: everything goes on as it stands. `reset_at_ns` empties queues,
     slots and pending retries once (D22), `retries_off_from_ns` switches retries off from then on, `rejoin_at_ns` puts
-    every target that no fault has taken back in rotation once; these are for replays.
+    every target that no fault has taken back in rotation once, `refill_at_ns` fills caches once as they were at the
+    start; these are for replays.
     """
     if engine not in ENGINES:
         raise ValueError(f"no engine is called {engine!r}; there are {' and '.join(ENGINES)}")
@@ -94,6 +96,7 @@ def simulate(
         reset_at_ns=reset_at_ns,
         retries_off_from_ns=retries_off_from_ns,
         rejoin_at_ns=rejoin_at_ns,
+        refill_at_ns=refill_at_ns,
         control=lower_control(scenario),
     )
     if course.end_ns <= 0:

@@ -63,9 +63,11 @@ def proxies(draw: Any, checked: bool) -> dict[str, Any]:
         fields["algorithm"] = draw(st.sampled_from([balancing.WEIGHTED_RANDOM, balancing.PEAK_EWMA]))
         note(f"algorithm {fields['algorithm']}", True)
     note("callers are proxies", fields["placement"] == balancing.CALLER)
-    note(f"locality {fields['locality']}", fields["locality"] != locality.ANYWHERE)
+    if fields["locality"] != locality.ANYWHERE:
+        note(f"locality {fields['locality']}", True)
     note("slow start", fields["slow_start_ns"] > 0)
-    note(f"outliers {fields['outliers']}", fields["outliers"] != outliers.NO_OUTLIERS)
+    if fields["outliers"] != outliers.NO_OUTLIERS:
+        note(f"outliers {fields['outliers']}", True)
     note("checks end ejections", checked and fields["outliers"] == outliers.CONSECUTIVE)
     note("waiting in proxies", fields.get("wait_places", 0) > 0)
     return fields

@@ -153,7 +153,8 @@ def _policies(draw: Any, hop: dict[str, Any]) -> dict[str, Any]:
         }
         if draw(st.booleans()):
             policy["retry_on"] = (*hop["retry_on"], Outcome.BREAKER_OPEN)
-    note(f"breaker kind {kind}", kind != breakers.NO_BREAKER)
+    if kind != breakers.NO_BREAKER:
+        note(f"breaker kind {kind}", True)
     note("retried while the breaker is open", "retry_on" in policy and hop["attempts"] > 1)
     note("client throttling", policy["budget"] == guards.CLIENT_THROTTLING)
     return policy
@@ -351,6 +352,10 @@ def _populations(draw: Any, target: ServiceSpec, zones: list[str], rich: bool) -
     if target.operations and draw(st.booleans()):
         mix = dict.fromkeys(target.operations, 0.5)
         note("mix of operations", True)
+        if profile == "trace" and draw(st.booleans()):
+            words = st.sampled_from(["", *mix])
+            given["recorded_asks"] = [draw(words) for _ in given["recorded_ns"]]
+            note("trace with operations", True)
     clients, hop = draw(st.integers(1, 3)), draw(_hops(True, rich))
     return population(target.name, name="p", clients=clients, places=places, mix=mix, **given, **hop)
 
@@ -471,6 +476,7 @@ def _actions(draw: Any, plan: Plan, full: bool) -> Action:
         share = st.sampled_from([0.0, 0.2, 1.0])
         pair = st.tuples(st.integers(0, places - 1), st.integers(0, places - 1))
         methods |= {
+            "refill_caches": lambda: (),
             "set_loss": lambda: (*draw(pair), draw(share)),
             "set_instance_loss": lambda: (instance, draw(share)),
             "set_malformed_share": lambda: (instance, draw(share)),
@@ -520,7 +526,8 @@ def note_what_happened(recording: Recording) -> None:
     for name in ("HITS", "MISSES", "WRITES", "LOST", "OVERLOADED", "REFUSED", "DROPPED", "WASTED"):
         note(f"happened: {name.lower()}", services[getattr(layout, name)] > 0)
     for outcome in Outcome:
-        note(f"happened: {outcome.word}", recording.hop_outcomes[:, outcome].any())
+        of_requests = recording.populations[..., layout.FAILED + outcome].any()
+        note(f"happened: {outcome.word}", recording.hop_outcomes[:, outcome].any() or of_requests)
 
 
 def differences(one: Recording, other: Recording) -> list[str]:

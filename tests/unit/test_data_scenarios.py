@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from azsim import Result, run
+from azsim.base.units import SECOND_NS
 from azsim.scenario import Scenario
 from azsim.scenario.arithmetic import arithmetic
 from azsim.simulation.lower import lower
+from azsim.simulation.replay import _Inquiry
+from azsim.simulation.run import simulate
+from azsim.simulation.verdict import Deadline, State
 
 WORK = {"distribution": "constant", "mean": "1ms"}
 CACHED: dict[str, Any] = {
@@ -130,3 +134,14 @@ def test_without_replication_there_is_nothing_to_lose() -> None:
     result = stored(**changes)
     assert result.data_loss is None
     assert result.services["db"]["writes"] == 0
+
+
+@pytest.mark.parametrize(("kept", "filled", "cold"), [("0%", 0, True), ("100%", 0, False), ("0%", 1, False)])
+def test_caches_that_hit_less_than_before_the_fault_are_noticed_and_filled(kept: str, filled: int, cold: bool) -> None:
+    """Both instances crash at 10 s; filled again at 11 s they hit as often as before."""
+    faults = [{"at": "10s", "for": "1s", "crash": {"service": "web", "hosts": "all"}}]
+    given = Scenario.from_dict({**CACHED, "faults": faults, "hypothesis": {"window": "5s"}})
+    given = given.with_({"services.web.cache.filled": "100%", "services.web.cache.kept": kept})
+    trace = simulate(given, engine="reference", refill_at_ns=11 * SECOND_NS if filled else None)
+    deadline = Deadline(20 * SECOND_NS, "crash", "end", State.BROKEN)
+    assert _Inquiry(trace, simulate).cooled(deadline) is cold

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from azsim.simulation.explained import ejected, ill_spread, proven, telling_first
+from azsim.simulation.explained import ejected, ill_spread, proven, refilled, singled_out, telling_first
 
 BROKEN = [{"t_s": 20.0, "level": "broken"}, {"t_s": 30.0, "level": "held"}]
 
@@ -46,6 +46,20 @@ def test_ejection_leads_where_only_the_reset_that_undid_it_recovers() -> None:
     assert telling_first(cures, plain) == cures
     assert telling_first(cures, undone) == [cures[2], cures[0], cures[1]]
     assert telling_first(cures[:2], undone) == cures[:2]
+
+
+def test_cold_caches_lead_where_only_the_reset_that_filled_them_recovers() -> None:
+    cures = [{"mechanism": name} for name in ("queues shorter than the timeout", "caches kept")]
+    filled = [
+        replay("reset, retries off", recovers=False, reset_at_s=500),
+        replay("reset, retries off, caches as at the start", recovers=True, reset_at_s=500),
+    ]
+    assert refilled(filled)
+    assert not refilled(filled[:1])
+    assert not ejected(filled)
+    assert singled_out(filled) == "caches kept"
+    assert singled_out(filled[:1]) is None
+    assert telling_first(cures, filled) == cures[::-1]
 
 
 @pytest.mark.parametrize(

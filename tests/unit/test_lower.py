@@ -458,7 +458,8 @@ def test_users_and_traces_are_lowered_without_a_rate() -> None:
     assert plan.populations["think"][0] == users.CONSTANT
     assert plan.populations["recorded_first"].tolist() == [0, 0, 4, 6]
     assert plan.populations["recorded_count"].tolist() == [0, 4, 2, 0]
-    assert plan.recorded.tolist() == [500_000_000, 750_000_000, 750_000_000, *(k * 10**9 for k in (2, 1, 3))]
+    assert plan.recorded["t_ns"].tolist() == [500_000_000, 750_000_000, 750_000_000, *(k * 10**9 for k in (2, 1, 3))]
+    assert plan.recorded["mix"].tolist() == [-1] * 6
     assert [plan.segments[row["segments_first"]]["rate"] > 0 for row in plan.populations] == [False, False, False, True]
     assert scenario.traffic["clerks"].profile[0].rate == pytest.approx(7 / 8)
     assert scenario.traffic["partners"].profile[0].rate == pytest.approx(4 / 2)

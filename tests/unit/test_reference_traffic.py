@@ -9,11 +9,11 @@ import pytest
 from azsim.base.seeds import CLIENT, PLACE, THINK, key_hash
 from azsim.dataplane import layout
 from azsim.dataplane.codes import Outcome
-from azsim.dataplane.layout import Plan
+from azsim.dataplane.layout import MIX_OFFERED, Plan
 from azsim.dataplane.reference import Reference
 from azsim.policy import users
 from azsim.policy.distributions import index_below, standard_exponential, unit
-from tests.plans import KEY, MS, S, make_plan, population, service
+from tests.plans import KEY, MS, S, make_plan, population, service, work_step
 from tests.story import ONE, cut, play
 
 OK, TIMEOUT, CANCELLED, BUDGET = Outcome.OK, Outcome.TIMEOUT, Outcome.CANCELLED, Outcome.BUDGET_EXHAUSTED
@@ -143,6 +143,19 @@ def test_a_trace_is_replayed_at_its_times() -> None:
     assert story.attempts() == times
     assert story.ends(0) == [(t_ns + 100, OK) for t_ns in times]
     assert story.ends(1) == [(120, OK)]
+
+
+def test_a_trace_may_say_what_its_requests_ask_for() -> None:
+    """Work of 100, 300, 100; the last one is drawn from a mix that knows only one answer."""
+    plan = make_plan(
+        populations=[
+            population(recorded_ns=[0, 1000, 2000, 3000], recorded_asks=["x", "y", "x", ""], mix={"x": 0.0, "y": 1.0})
+        ],
+        services=[service(per_zone=ONE, slots=9, operations={"x": [work_step(100)], "y": [work_step(300)]})],
+    )
+    story = play(plan, 5000)
+    assert story.latencies() == {0: 100, 1000: 300, 2000: 100, 3000: 300}
+    assert story.recording.mix[:, :, MIX_OFFERED].sum(axis=0).tolist() == [2, 2]
 
 
 def test_requests_of_a_trace_have_numbers_of_their_own_and_draw_by_them() -> None:

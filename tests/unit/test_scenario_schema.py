@@ -330,6 +330,49 @@ def test_a_csv_file_is_refused_with_its_line(tmp_path: Path, text: str, line: in
     assert caught.value.example
 
 
+def traced(folder: Path, text: str) -> Scenario:
+    """SMALL with a trace, and two operations to ask for."""
+    (folder / "requests.csv").write_text(text)
+    web = SMALL["services"]["web"] | {"operations": {"browse": [{"work": "own"}], "buy": [{"work": "own"}]}}
+    traffic = {"users": {"to": "web", "rate": {"trace": "requests.csv"}}}
+    return Scenario.from_dict({**SMALL, "services": {"web": web}, "traffic": traffic}, folder=folder)
+
+
+@pytest.mark.parametrize("header", ["at,operation\n", "at_s, operation\n"])
+def test_a_trace_may_say_what_each_request_asks_for(tmp_path: Path, header: str) -> None:
+    unit = "" if "at_s" in header else "s"
+    found = traced(tmp_path, f"{header}1{unit},buy\n2{unit},browse\n2{unit},buy\n4{unit},buy\n").traffic["users"]
+    assert found.recorded == (S, 2 * S, 2 * S, 4 * S)
+    assert found.recorded_operations == ("buy", "browse", "buy", "buy")
+    assert found.mix == {"browse": 0.25, "buy": 0.75}
+    assert traced(tmp_path, "at\n1s\n").traffic["users"].mix == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "rule", "example"),
+    [
+        ("at,wish\n1s,buy\n", 1, "at or at_s; operation may follow", "at"),
+        ("operation,at\nbuy,1s\n", 1, "at or at_s; operation may follow", "at"),
+        (
+            "at,operation\n1s,buy\n2s,bye\n",
+            3,
+            "there is no operation of web bye; the nearest is buy",
+            "operations: buy",
+        ),
+        ("at,operation\n1s,buy\n2s,\n", 3, "must be a name", "browse"),
+        ("at_s,operation\n1,Buy it\n", 2, "must be a name", "browse"),
+        ("at,operation\n1s,buy\n2s\n", 3, "a row has 2 cells", "at"),
+        ("at_s,operation\n1s,buy\n", 2, "must be a plain number", "1.5"),
+    ],
+)
+def test_a_trace_is_refused_with_its_line(tmp_path: Path, text: str, line: int, rule: str, example: str) -> None:
+    with pytest.raises(ScenarioError, match=rule) as caught:
+        traced(tmp_path, text)
+    assert (caught.value.file, caught.value.line) == (str(tmp_path / "requests.csv"), line)
+    assert caught.value.key.startswith("traffic.users.rate")
+    assert caught.value.example == example
+
+
 def test_a_rate_that_still_stands_in_a_file_has_no_profile() -> None:
     population = small().traffic["users"].model_copy(update={"rate": RateFile(csv="x.csv")})
     with pytest.raises(ValueError, match="still stands in a file"):

@@ -103,8 +103,8 @@ class Reference:
             if row.users:
                 self._populations.append(Users(*of_all))
             elif row.recorded_count:
-                times_ns = plan.recorded[row.recorded_first : row.recorded_first + row.recorded_count].tolist()
-                self._populations.append(Recorded(times_ns, *of_all))
+                arrivals = plan.recorded[row.recorded_first : row.recorded_first + row.recorded_count].tolist()
+                self._populations.append(Recorded(arrivals, *of_all))
             else:
                 own_segments = segments[row.segments_first : row.segments_first + row.segments_count]
                 self._populations.append(OpenLoop(own_segments, *of_all))
@@ -306,6 +306,11 @@ class Reference:
     def set_rate_factor(self, population: int, factor: float) -> None:
         """Multiply a population's rate (D31)."""
         self._populations[population].set_factor(factor)
+
+    def refill_caches(self) -> None:
+        """Let every cache hold what it did at the start."""
+        for instance in self._instances:
+            instance.refill_cache()
 
     def set_retries(self, on: bool) -> None:
         """Whether failed attempts are retried at all (D15)."""

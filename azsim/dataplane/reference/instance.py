@@ -425,6 +425,10 @@ class Instance:
                 call.give_up()
             job.fan = None
 
+    def refill_cache(self) -> None:
+        """Let its cache hold what it did at the start."""
+        self._entries = self._trait.cache_filled
+
     def change(self, fields: Mapping[str, Any]) -> None:
         """Let its bounds be others from now on; who waits already keeps the place (D57)."""
         for field, value in fields.items():

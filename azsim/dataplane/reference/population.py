@@ -72,7 +72,7 @@ class Population:
         place = next(row.place for row in self._places if draw < row.upto)
         self._ledger.request_started(self._number)
 
-        mix = self._draw_operation(request)
+        mix = self._asks(request)
         operation = self._hop.row.operation
         if mix is not None:
             operation = self._mix[mix].operation
@@ -89,7 +89,7 @@ class Population:
         call = Call(self._hop, request, self._epoch, place, client, None, ended, operation)
         self._in_flight[request] = call, start_row
 
-    def _draw_operation(self, request: int) -> int | None:
+    def _asks(self, request: int) -> int | None:
         """Which row of its mix a request is of, None: it has no mix (D42)."""
         if not self._mix:
             return None
@@ -178,17 +178,24 @@ class OpenLoop(Population):
 
 
 class Recorded(Population):
-    """Requests come exactly when a trace says (D55). times_ns: ascending."""
+    """Requests come exactly when a trace says, and ask for what it says, if it does (D55).
 
-    def __init__(self, times_ns: Sequence[int], *of_all: Any) -> None:
+    arrivals: ascending times, each with a row of its mix or -1.
+    """
+
+    def __init__(self, arrivals: Sequence[tuple[int, int]], *of_all: Any) -> None:
         super().__init__(*of_all)
-        self._times_ns = times_ns
+        self._arrivals = arrivals
         self._await(0)
 
+    def _asks(self, request: int) -> int | None:
+        _, mix = self._arrivals[request - self._first_request]
+        return mix if mix >= 0 else super()._asks(request)
+
     def _await(self, k: int) -> None:
-        if k < len(self._times_ns):
+        if k < len(self._arrivals):
             key = Key(self._first_request + k, self._epoch, 0)
-            self._clock.at(self._times_ns[k], Kind.REQUEST_ARRIVAL, key, lambda: self._arrive(k))
+            self._clock.at(self._arrivals[k][0], Kind.REQUEST_ARRIVAL, key, lambda: self._arrive(k))
 
     def _arrive(self, k: int) -> None:
         request = self._first_request + k
