@@ -32,6 +32,9 @@ GOALS = {
     "w1b.of_c": Goal(low=0.35),
     # Attempts at all tiers together, of one core.
     "tiers.attempts_per_cpu_s": Goal(low=1_500_000),
+    # A thousand instances: of the processor time, what is not the compiled data plane's.
+    "fleet.control_share": Goal(high=0.2),
+    "fleet.requests": Goal(low=100e6),
     # Agreement with the yardsticks' world, whatever the random numbers: about five standard errors either way.
     "w1a.goodput_per_s": Goal(3354, 3364),  # over 20 seeds
     "w1a.latency_ms_mean": Goal(20.54, 20.64),

@@ -24,6 +24,7 @@ from benchmarks.tools import Figures, Tool
 HISTORY = tools.FOLDER / "history.jsonl"
 WORKS = {"w1a": "W1a: nothing breaks", "w1b": "W1b: a zone is lost, a retry storm"}
 TIERS = "tiers"  # azsim alone: neither yardstick has more than one tier
+FLEET = "fleet"  # not measured with --quick: it takes a minute or two
 AGREEMENT_SEEDS = {"w1a": 20, "w1b": 100}
 FIRST_SEED = 1
 
@@ -87,6 +88,15 @@ def measure_tiers(azsim: Tool, rounds: int, console: Console) -> Figures:
         rates_per_s.append(figures["attempts"] / figures["cpu_s"])
         console.print(f"round {k + 1}/{rounds}  {TIERS}  azsim{rates_per_s[-1]:14,.0f} attempts per CPU second")
     return {f"{TIERS}.attempts_per_cpu_s": statistics.median(rates_per_s)}
+
+
+def measure_fleet(console: Console) -> Figures:
+    """What the control plane of a thousand instances takes of the processor time of a hundred million requests."""
+    command = [sys.executable, "-m", "benchmarks.control_share", str(tools.FOLDER / f"{FLEET}.yaml"), str(FIRST_SEED)]
+    done = subprocess.run(command, cwd=tools.ROOT, capture_output=True, text=True, check=True)
+    figures: Figures = json.loads(done.stdout)
+    console.print(f"{FLEET}  control takes {figures['control_share']:.1%} of {figures['cpu_s']:.0f} CPU seconds")
+    return {f"{FLEET}.{name}": figures[name] for name in ("control_share", "requests")}
 
 
 def measure_agreement(contestants: list[Tool]) -> tuple[Table, Figures]:
@@ -218,6 +228,8 @@ def measure(rounds: int, quick: bool, check: bool, only: str | None) -> None:
     if only != "yardsticks":
         console.print(f"{TIERS}: three tiers, budgets and breakers at every hop, a zone lost")
         figures |= measure_tiers(tools.azsim(), rounds, console)
+        if not quick:
+            figures |= measure_fleet(console)
         figures |= measure_commands(1 if quick else 5)
     console.print()
     console.print(speed_table(speeds, rounds))

@@ -72,6 +72,7 @@ class Launches:
         self._orders = 0
         self._full_ns = 0  # of the bucket of tokens
         self._zones: dict[int, int] = {}  # of orders under way
+        self._ordered = dict.fromkeys(self._free, 0)  # how many there are in each
 
     def answers(self, receive: Callable[[Running | Refused], None]) -> None:
         """Who is told what became of an order."""
@@ -93,8 +94,8 @@ class Launches:
         delay, table = self._spec.delay, np.array(self._spec.delay.values, np.int64)
         request = KEYS_FIRST - self._number
         delay_ns = sample_work(delay.kind, delay.a, delay.b, table, 0, len(table), self._key, request, number, 0)
-        under_way = sum(other == zone for other in self._zones.values())
-        if self._machines.has_capacity(zone) and under_way <= len(self._free[zone]):
+        self._ordered[zone] += 1
+        if self._machines.has_capacity(zone) and self._ordered[zone] <= len(self._free[zone]):
             delay_ns += self._throttled_ns()
             self._world.post(delay_ns, f"launches.{self._asker}", number, self._run, number)
         else:
@@ -111,11 +112,12 @@ class Launches:
         return max(0, self._full_ns - now_ns - spec.burst * spec.throttle_ns)
 
     def _refuse(self, order: int) -> None:
-        del self._zones[order]
+        self._ordered[self._zones.pop(order)] -= 1
         self._receive(Refused(order))
 
     def _run(self, order: int) -> None:
         zone = self._zones.pop(order)
+        self._ordered[zone] -= 1
         instance = self._free[zone].pop(0)
         self._machines.start(instance)
         self._receive(Running(order, instance))

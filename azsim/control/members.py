@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 from typing import NamedTuple
 
 from azsim.base.seeds import key_hash
@@ -23,7 +23,7 @@ class Checked(NamedTuple):
     stopped: frozenset[int]
 
 
-class Stage(Enum):
+class Stage(IntEnum):
     """How far an instance is on its way, as the group believes."""
 
     STARTED = 0  # it runs, and is not a target yet

@@ -163,8 +163,7 @@ class Group(Controller[Reading, Action]):
 
     def _settle(self) -> None:
         """The last of what was under way is done."""
-        model = self.model
-        if not model.pending and not model.leaving:
+        if not self._orders and not self.members.at(Stage.LEAVING):
             for one in self._policies:
                 one.settled(self.world.now_ns)
 
