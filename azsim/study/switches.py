@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from azsim.base.errors import ScenarioError
 from azsim.scenario import Scenario
 from azsim.simulation.lower import lower
 from azsim.simulation.mechanisms import TIMEOUT_SHARE, caller_timeout_ns, place_time_ns
@@ -15,17 +16,26 @@ Changes = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One mechanism. `changes` are the dotted paths and values that switch it off; `trigger` names a fault that is left
-    out instead.
+    """One mechanism. `changes` are the dotted paths and values that switch it off; `faults` are the ids of faults that
+    are left out with it.
     """
 
     name: str
     changes: Changes
-    trigger: str = ""
+    faults: tuple[str, ...] = ()
 
 
 def mechanisms(scenario: Scenario) -> list[Switch]:
-    """What the system does by itself, in the order of the path of a request."""
+    """What the system does by itself, in the order of the path of a request; without what it cannot do without, such as
+    the health checks by which a standby is promoted.
+    """
+    return [one for one in _candidates(scenario) if _holds(scenario, one)]
+
+
+def _candidates(scenario: Scenario) -> list[Switch]:
+    scaling = [name for name, service in scenario.services.items() if service.scaling is not None]
+    # To refuse capacity that nobody asks for is no fault.
+    refusals = tuple(str(fault.id) for fault in scenario.faults if fault.kind == "capacity_refused")
     found = [
         *_on_hops(scenario, "retry", "retries of {}"),
         *_on_hops(scenario, "hedge", "hedges of {}"),
@@ -41,7 +51,8 @@ def mechanisms(scenario: Scenario) -> list[Switch]:
         if service.balancer.cross_zone:
             found.append(Switch(f"cross-zone sending to {name}", {f"{path}.balancer.cross_zone": False}))
         if service.scaling is not None:
-            found.append(Switch(f"autoscaling of {name}", {f"{path}.scaling": "none"}))
+            faults = refusals if scaling == [name] else ()
+            found.append(Switch(f"autoscaling of {name}", {f"{path}.scaling": "none"}, faults))
         cold: Changes = {}
         for at, instance in _instances(scenario, name):
             cold |= {f"{at}.boot": "0s"} if instance.boot else {}
@@ -53,16 +64,23 @@ def mechanisms(scenario: Scenario) -> list[Switch]:
 
 def triggers(scenario: Scenario) -> list[Switch]:
     """What happens to it."""
-    return [Switch(f"fault {fault.id}", {}, fault.id or "") for fault in scenario.faults]
+    return [Switch(f"fault {fault.id}", {}, (str(fault.id),)) for fault in scenario.faults]
 
 
-def without(scenario: Scenario, off: Mapping[str, Switch] | list[Switch]) -> Scenario:
-    """The scenario with these switches off."""
-    switches = list(off.values()) if isinstance(off, Mapping) else off
+def _holds(scenario: Scenario, one: Switch) -> bool:
+    try:
+        without(scenario, [one])
+    except ScenarioError:
+        return False
+    return True
+
+
+def without(scenario: Scenario, switches: Sequence[Switch]) -> Scenario:
+    """The scenario with these switches off. ScenarioError where they cannot be off together."""
     changes: Changes = {}
     for one in switches:
         changes |= one.changes
-    dropped = {one.trigger for one in switches if one.trigger}
+    dropped = {fault for one in switches for fault in one.faults}
     if dropped:
         changes["faults"] = [fault for fault in scenario.to_dict().get("faults", []) if fault["id"] not in dropped]
     return scenario.with_(changes) if changes else scenario
