@@ -125,13 +125,14 @@ def _whole_levels(low: float, high: float) -> tuple[float, ...]:
 
 
 def _geometric(low: float, high: float, value: float, step: float) -> tuple[float, ...]:
-    """Levels a constant ratio apart, one of them the value that the scenario has."""
+    """Levels some constant ratio apart, in four digits; one of them is the value that the scenario has."""
     anchor = value if low <= value <= high and value > 0 else high
     floor = max(low, high * 1e-6)  # a ratio never reaches 0
     down = range(math.floor(math.log(anchor / floor) / math.log1p(step)), 0, -1)
     up = range(math.floor(math.log(high / anchor) / math.log1p(step)) + 1)
     inside = [anchor * (1 + step) ** -k for k in down] + [anchor * (1 + step) ** k for k in up]
-    return tuple(sorted({low, high, *inside}))
+    rounded = {min(max(float(f"{level:.4g}"), low), high) for level in inside}
+    return tuple(sorted({low, high, anchor, *rounded}))
 
 
 def _error(path: str, rule: str, value: str) -> ScenarioError:

@@ -151,6 +151,8 @@ def test_knobs_stand_where_the_scenario_has_them() -> None:
     rate = knob(small, "traffic.shoppers.rate")
     assert rate.written(rate.value) == "45/s"
     assert 45.0 in rate.levels
+    assert all(1.01 < later / earlier < 1.03 for earlier, later in list(pairwise(rate.levels))[1:-1])
+    assert rate.written(rate.levels[-2]) == f"{rate.levels[-2]:.4g}/s"
     assert knob(small, "faults.loss.for").written(12e9) == "12s"
     assert knob(small, "services.web.queue").levels[0] == 15
     assert all(level == int(level) for level in knob(small, "services.web.queue").levels)
