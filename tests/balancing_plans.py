@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from azsim.dataplane.codes import INFINITE
-from azsim.policy.balancing import CALLER, REGIONAL
+from azsim.policy.balancing import CALLER, REGIONAL, ZONAL
 from azsim.policy.distributions import CONSTANT
 from azsim.policy.locality import ANYWHERE
 from azsim.policy.outliers import NO_OUTLIERS
@@ -42,12 +42,17 @@ BALANCING_DEFAULTS: Fields = {
     "per_target": INFINITE,
     "wait_places": 0,
     "wait_ns": INFINITE,
-    "nodes": 1,  # how many proxies a regional balancer has
+    "nodes": 1,  # how many proxies a regional balancer has, or a zonal one in each zone
     "node_slots": 0,
     "node_work": CONSTANT,
     "node_work_a": 0.0,
     "node_work_b": 0.0,
     "node_queue": 0,
+    "nodes_per_zone": 1,
+    "dns_ttl_ns": 60 * S,
+    "dns_keep_ns": 0,
+    "dns_own_zone": 0.0,
+    "dns_stale": 0,
 }
 
 
@@ -56,6 +61,7 @@ def balancing_rows(
     populations: Sequence[Any],
     hops: Sequence[Fields],
     service_rows: Sequence[Fields],
+    zones: int,
 ) -> tuple[list[Fields], list[int]]:
     """Rows of BALANCING, and where each hop's own proxies begin."""
     rows: list[Fields] = []
@@ -67,9 +73,27 @@ def balancing_rows(
             for h, hop in enumerate(hops):
                 if hop["service"] == number:
                     hop_proxies[h] = proxies
-                    owner, caller = hop["population"], hop["caller"]
-                    proxies += populations[owner].clients if owner >= 0 else service_rows[caller]["instances_count"]
+                    proxies += _processes(hop, populations, service_rows)
         elif spec.balancing["proxied"]:
-            proxies += spec.balancing["nodes"]
-        rows.append(spec.balancing | {"proxies_first": first, "proxies_count": proxies - first})
+            proxies += spec.balancing["nodes"] * (zones if spec.balancing["placement"] == ZONAL else 1)
+        row = {"proxies_first": first, "proxies_count": proxies - first, "nodes_per_zone": spec.balancing["nodes"]}
+        rows.append(spec.balancing | row)
     return rows, hop_proxies
+
+
+def _processes(hop: Fields, populations: Sequence[Any], service_rows: Sequence[Fields]) -> int:
+    """Client processes that call over a hop."""
+    owner, caller = hop["population"], hop["caller"]
+    return int(populations[owner].clients if owner >= 0 else service_rows[caller]["instances_count"])
+
+
+def address_rows(
+    services: Sequence[Any], populations: Sequence[Any], hops: Sequence[Fields], service_rows: Sequence[Fields]
+) -> tuple[list[int], int]:
+    """Where the addresses of each hop's clients begin, and how many there are in all."""
+    firsts, count = [], 0
+    for hop in hops:
+        zonal = services[hop["service"]].balancing["placement"] == ZONAL
+        firsts.append(count if zonal else -1)
+        count += _processes(hop, populations, service_rows) if zonal else 0
+    return firsts, count

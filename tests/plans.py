@@ -43,7 +43,7 @@ from azsim.policy.balancing import ROUND_ROBIN, WEIGHTED_RANDOM
 from azsim.policy.distributions import CONSTANT
 from azsim.policy.retry import AT_ONCE
 from azsim.policy.shedding import FIFO, LIFO
-from tests.balancing_plans import BALANCING_DEFAULTS, balancing_rows
+from tests.balancing_plans import BALANCING_DEFAULTS, address_rows, balancing_rows
 
 KEY = run_key(1)
 US = 1_000
@@ -518,7 +518,8 @@ def make_plan(
             }
         )
 
-    balancing, hop_proxies = balancing_rows(services, populations, hops, service_rows)
+    balancing, hop_proxies = balancing_rows(services, populations, hops, service_rows, len(zones))
+    hop_addresses, addresses = address_rows(services, populations, hops, service_rows)
     if delay_ns is None:
         delays = np.full((len(zones) + 1, len(zones) + 1), cross_zone_ns, np.int64)
         np.fill_diagonal(delays, same_zone_ns)
@@ -563,4 +564,6 @@ def make_plan(
         balancing=_table(BALANCING, balancing),
         weights=np.array([row["weight"] for row in instance_rows], np.int64),
         hop_proxies=np.array(hop_proxies, np.int64),
+        hop_addresses=np.array(hop_addresses, np.int64),
+        addresses=addresses,
     )

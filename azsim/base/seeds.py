@@ -34,6 +34,8 @@ LOCALITY_ZONE = 802
 SLOW_START = 803
 NODE = 805
 NODE_WORK = 806
+LOOKUP = 807  # whether a lookup is answered with the own zone alone
+ADDRESS = 809  # which zone of an answer a connection goes to
 # The rest.
 LOSS_THERE = 1536 + 1  # of a request's packet
 LOSS_BACK = 1536 + 2  # of its answer's

@@ -9,6 +9,7 @@ import numpy as np
 
 from azsim.base.seeds import PHASE, key_hash
 from azsim.control.alarms import Alarm
+from azsim.control.dns import NameServer
 from azsim.control.health import HealthChecker
 from azsim.control.launches import KEYS_FIRST, Launches, Machines
 from azsim.control.loop import Controller, World
@@ -20,7 +21,7 @@ from azsim.control.shift import Shift
 from azsim.control.specs import ControlSpec, GroupSpec, ShiftSpec
 from azsim.control.targets import Targets
 from azsim.control.telemetry import Gauge, Pipeline, Sensors
-from azsim.dataplane.layout import Plan, Standby
+from azsim.dataplane.layout import Dns, Plan, Standby
 from azsim.dataplane.protocol import Notice
 from azsim.policy.distributions import unit
 
@@ -58,7 +59,15 @@ class ControlPlane:
     scaling groups.
     """
 
-    def __init__(self, plan: Plan, world: World, hands: Hands, spec: ControlSpec | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        world: World,
+        hands: Hands,
+        spec: ControlSpec | None = None,
+        set_listed: Callable[[int, int, bool], None] = lambda service, zone, listed: None,
+    ) -> None:
+        """`set_listed(service, zone, listed)`: whether a zone is in the answers to lookups of a service's name."""
         self._plan = plan
         self._world = world
         self._hands = hands
@@ -86,11 +95,28 @@ class ControlPlane:
                         promotion = self._promotion(plan, standby, hands.set_member)
                         router.listeners.append(promotion.hear)
                         self._live_in(int(service["control_zone"]), promotion)
+        self._name_servers = [self._name_server(plan, rule, set_listed) for rule in plan.dns]
         self.groups = [self._group(number, one) for number, one in enumerate(self._spec.groups)]
         for number, name in enumerate(plan.service_names):
             shifts = [one for one in self._spec.shifts if number in one.services]
             if shifts:
                 self._shift(number, name, shifts)
+
+    def _name_server(self, plan: Plan, rule: Dns, set_listed: Callable[[int, int, bool], None]) -> NameServer:
+        own = plan.instances["service"] == rule.service
+        targets = {
+            zone: np.flatnonzero(own & (plan.instances["zone"] == zone)).tolist() for zone in range(len(plan.zones))
+        }
+        server = NameServer(self._world, plan.service_names[rule.service], plan.zones, rule, targets, set_listed)
+        if rule.service in self._routers:
+            self._routers[rule.service].listeners.append(server.hear)
+        self._live_in(int(plan.services[rule.service]["control_zone"]), server)
+        return server
+
+    def see_nodes(self, zone: int, why: str, lost: bool) -> None:
+        """The nodes of zonal balancers in a zone are lost to those outside, for some reason, or so no more."""
+        for server in self._name_servers:
+            server.see(zone, why, lost)
 
     def _live_in(self, zone: int, *controllers: Controller[Any, Any]) -> None:
         self._in_zone.setdefault(zone, []).extend(controllers)

@@ -29,11 +29,12 @@ from azsim.dataplane.layout import (
     SUCCEEDED,
     TIMEOUTS,
 )
-from azsim.dataplane.network import packet_lost
+from azsim.dataplane.names import close_connection
+from azsim.dataplane.network import is_cut, packet_lost
 from azsim.dataplane.policy_state import extras_of, policies_of
 from azsim.dataplane.program_pools import branches_of, mix_rows_of, programs_of
 from azsim.dataplane.programs import ask, branch_ended, link, unlink
-from azsim.dataplane.proxies import choose_at
+from azsim.dataplane.proxies import choose_at, origin
 from azsim.dataplane.proxy_lines import leave_waiting
 from azsim.dataplane.proxy_pools import balancing_of, journeys_of
 from azsim.dataplane.queues import schedule
@@ -47,7 +48,6 @@ from azsim.dataplane.state import (
     WAITING,
     arrivals_of,
     calls_of,
-    cuts_of,
     free_call,
     hop_attempts_of,
     hop_outcomes_of,
@@ -63,6 +63,7 @@ from azsim.dataplane.state import (
     service_rows_of,
     services_of,
     tokens_of,
+    visits_of,
 )
 from azsim.dataplane.timeouts import drop_timer, list_timeout
 from azsim.dataplane.waits import wait_before_retry
@@ -320,11 +321,10 @@ def send_cancel(a: Any, c: int, rich: Any) -> None:
     if hop.cancel == 1 and call.job >= 0:
         job = jobs_of(a)[call.job]
         if job.generation == call.job_generation:
-            instance = instances_of(a)[job.instance]
-            link = call.place * (a.zones + 1) + instance.zone
-            arrives = cuts_of(a)[link] == 0
+            arrives = not is_cut(a, call.job, rich)
             if rich is not None and arrives:
-                arrives = not packet_lost(a, call.place, job.instance, job.request, job.path, job.tag, LOSS_CANCEL)
+                via = np_int(visits_of(a)[call.job].via)
+                arrives = not packet_lost(a, call.place, via, job.instance, job.request, job.path, job.tag, LOSS_CANCEL)
             if arrives:
                 schedule(
                     a,
@@ -350,7 +350,8 @@ def redispatches(a: Any, c: int, outcome: int, rich: Any) -> bool:
     tried = call.target
     if rich is not None and is_proxied(a, hop.service):
         p = np_int(journeys_of(a)[c].proxy)
-        i = choose_at(a, p, call.hop, call.place, branches_of(a)[c].zone, tried, call.request, call.path, call.tag + 1)
+        zone = branches_of(a)[c].zone
+        i = choose_at(a, p, call.hop, origin(a, p, c), zone, tried, call.request, call.path, call.tag + 1)
         if i < 0:
             return False
         note_end(a, c, outcome, True)
@@ -430,6 +431,7 @@ def attempt_failed(a: Any, c: int, outcome: int, rich: Any) -> None:
     hop_outcomes_of(a)[call.hop * OUTCOMES + outcome] += 1
     if rich is not None:
         heard(a, c, outcome)
+        close_connection(a, c, outcome)
     if hop.population >= 0 and outcome == _TIMEOUT:
         row = a.row * a.populations_length + hop.population
         population_rows_of(a)[row * POPULATION_COLUMNS + TIMEOUTS] += 1

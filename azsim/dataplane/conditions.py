@@ -12,7 +12,7 @@ from azsim.dataplane.balancer import list_targets
 from azsim.dataplane.caches import forget_entries
 from azsim.dataplane.caller import failed, give_up, give_up_calls, let_go
 from azsim.dataplane.codes import OUTCOMES, InstanceState, Kind, Outcome
-from azsim.dataplane.dispatches import pump_all, pump_service
+from azsim.dataplane.dispatches import lose_nodes, pump_all, pump_service
 from azsim.dataplane.guards import forget, heard
 from azsim.dataplane.instance import answer, arrive, waste
 from azsim.dataplane.layout import (
@@ -26,10 +26,11 @@ from azsim.dataplane.layout import (
     UP,
     ZONE_COLUMNS,
 )
+from azsim.dataplane.names import forget_address
 from azsim.dataplane.probes import drop_probe
 from azsim.dataplane.program_pools import programs_of
 from azsim.dataplane.proxy_lines import empty_node
-from azsim.dataplane.proxy_pools import hop_proxies_of
+from azsim.dataplane.proxy_pools import hop_proxies_of, node_states_of
 from azsim.dataplane.queues import free_node, put_node
 from azsim.dataplane.shared_cpu import advance_clock, change_rate, slowdown, stress_progress
 from azsim.dataplane.standings import back_in_view, forget_targets, is_proxied
@@ -99,6 +100,15 @@ def set_member(a: Any, i: int, member: int, rich: Any) -> None:
         list_targets(a, instance.service, rich)
         if rich is not None and is_proxied(a, instance.service):
             pump_service(a, instance.service, rich)
+
+
+@part
+def set_nodes(a: Any, zone: int, state: int) -> None:
+    """D111."""
+    states = node_states_of(a)
+    if states[zone] == _UP and state != _UP:
+        lose_nodes(a, zone)
+    states[zone] = state
 
 
 @part
@@ -173,6 +183,7 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
             tokens_of(a)[hops[h].buckets_first + i - service.instances_first] = hops[h].budget_capacity
         if rich is not None:
             forget(a, h, i - service.instances_first)
+            forget_address(a, h, i - service.instances_first)
             if hop_proxies_of(a)[h] >= 0:
                 forget_targets(a, hop_proxies_of(a)[h] + i - service.instances_first)
 

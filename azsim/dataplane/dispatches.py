@@ -7,24 +7,25 @@ from typing import Any
 from azsim.base.jit import hot, part
 from azsim.base.seeds import LOSS_THERE
 from azsim.dataplane.balancer import choose, spills
-from azsim.dataplane.codes import INFINITE, Kind, Outcome
+from azsim.dataplane.codes import INFINITE, InstanceState, Kind, Outcome
 from azsim.dataplane.layout import (
     DISPATCHED,
     SERVICE_COLUMNS,
 )
-from azsim.dataplane.network import packet_lost
+from azsim.dataplane.network import packet_lost, way_is_cut, way_ns
 from azsim.dataplane.policy_state import extras_of
 from azsim.dataplane.program_pools import branches_of
 from azsim.dataplane.programs import begin_program
-from azsim.dataplane.proxies import FULL, choose_at, is_split, proxy_of
-from azsim.dataplane.proxy_lines import join_waiting, leave_waiting, node_done_ns
+from azsim.dataplane.proxies import FULL, choose_at, is_split, origin, proxy_of
+from azsim.dataplane.proxy_lines import empty_node, join_waiting, leave_waiting, node_done_ns
 from azsim.dataplane.proxy_pools import (
     balancing_of,
     journeys_of,
+    node_states_of,
     proxies_of,
 )
 from azsim.dataplane.queues import schedule, schedule_here
-from azsim.dataplane.standings import is_proxied, note_dispatch
+from azsim.dataplane.standings import forget_targets, is_proxied, note_dispatch
 from azsim.dataplane.state import (
     IN_NETWORK,
     NONE,
@@ -38,11 +39,16 @@ from azsim.dataplane.state import (
     np_int,
     service_rows_of,
     services_of,
+    visits_of,
 )
+from azsim.policy.balancing import ZONAL
 
 _OK = int(Outcome.OK)
 _OVERLOAD = int(Outcome.OVERLOAD)
 _NO_TARGET = int(Outcome.NO_TARGET)
+_REFUSED = int(Outcome.REFUSED)
+_CRASHED = int(InstanceState.CRASHED)
+_DEAD = int(InstanceState.DEAD)
 _CONNECT_TIMEOUT = int(Kind.CONNECT_TIMEOUT)
 _BALANCER_TIMEOUT = int(Kind.BALANCER_TIMEOUT)
 _DELIVERY = int(Kind.DELIVERY)
@@ -94,10 +100,12 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
     instance.outstanding += 1
     call.target = i
     call.job = NONE
+    via = NONE
     if rich is not None:
         extras_of(a)[c].tried = i
         if is_proxied(a, s):
             note_dispatch(a, c, i)
+            via = np_int(proxies_of(a)[journeys_of(a)[c].proxy].zone)
     t_ns = a.now_ns
     service_rows_of(a)[(a.row * a.services_length + s) * SERVICE_COLUMNS + DISPATCHED] += 1
     if service.balancer_timeout_ns < INFINITE:
@@ -112,12 +120,14 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
             call.generation,
             call.tag,
         )
-    link = call.place * (a.zones + 1) + instance.zone
-    delay = delays_of(a)[link] + instance.latency_ns
-    if cuts_of(a)[link] > 0 or delay > hop.connect_timeout_ns:
+    delay = way_ns(a, call.place, via, instance.zone, rich) + instance.latency_ns
+    gone = cuts_of(a)[call.place * (a.zones + 1) + instance.zone] > 0 or delay > hop.connect_timeout_ns
+    if rich is not None and via >= 0:
+        gone = way_is_cut(a, call.place, via, instance.zone)  # the connection is to the node, and stands
+    if gone:
         lose(a, c, rich)
         return
-    if rich is not None and packet_lost(a, call.place, i, call.request, call.path, call.tag, LOSS_THERE):
+    if rich is not None and packet_lost(a, call.place, via, i, call.request, call.path, call.tag, LOSS_THERE):
         lose(a, c, rich)
         return
     j = new_job(a)
@@ -140,6 +150,7 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
         if hop.propagate_deadline == 1:
             by_ns = call.expiry_ns
         begin_program(a, j, branches_of(a)[c].operation, by_ns)
+        visits_of(a)[j].via = via
     call.delay_ns = delay
     call.job = j
     call.job_generation = job.generation
@@ -154,6 +165,8 @@ def lose(a: Any, c: int, rich: Any) -> None:
     hop = hops_of(a)[call.hop]
     if hop.connect_timeout_ns >= INFINITE:
         return
+    if rich is not None and call.target >= 0 and balancing_of(a)[hop.service].placement == ZONAL:
+        return  # it is connected, to a node (D111)
     t_ns = call.sent_ns + hop.connect_timeout_ns
     if t_ns < call.expiry_ns:
         schedule(
@@ -177,8 +190,22 @@ def pass_to_proxy(a: Any, c: int, excluded: int, rich: Any) -> int:
     """
     call = calls_of(a)[c]
     journey = journeys_of(a)[c]
-    journey.proxy = proxy_of(a, c)
+    call.job = NONE
+    p = proxy_of(a, c)
+    if p < 0:
+        return _NO_TARGET
+    journey.proxy = p
     journey.excluded = excluded
+    journey.life = proxies_of(a)[p].life
+    zone = np_int(proxies_of(a)[p].zone)
+    if zone >= 0:
+        link = call.place * (a.zones + 1) + zone
+        state = node_states_of(a)[zone]
+        if cuts_of(a)[link] > 0 or state == _DEAD or delays_of(a)[link] > hops_of(a)[call.hop].connect_timeout_ns:
+            lose(a, c, rich)
+            return NONE
+        if state == _CRASHED:
+            return _REFUSED
     if balancing_of(a)[hops_of(a)[call.hop].service].node_slots == 0:
         return pass_on(a, c, rich)
     t_ns = node_done_ns(a, c)
@@ -194,9 +221,9 @@ def _choose_anew(a: Any, p: int, c: int) -> int:
     call = calls_of(a)[c]
     zone = branches_of(a)[c].zone
     excluded = np_int(journeys_of(a)[c].excluded)
-    i = choose_at(a, p, call.hop, call.place, zone, excluded, call.request, call.path, call.tag)
+    i = choose_at(a, p, call.hop, origin(a, p, c), zone, excluded, call.request, call.path, call.tag)
     if i == NONE and excluded >= 0:
-        i = choose_at(a, p, call.hop, call.place, zone, NONE, call.request, call.path, call.tag)
+        i = choose_at(a, p, call.hop, origin(a, p, c), zone, NONE, call.request, call.path, call.tag)
     return i
 
 
@@ -206,6 +233,8 @@ def pass_on(a: Any, c: int, rich: Any) -> int:
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
     p = np_int(journeys_of(a)[c].proxy)
+    if journeys_of(a)[c].life != proxies_of(a)[p].life:
+        return NONE  # it was lost with the node
     pump(a, p, rich)
     i = _choose_anew(a, p, c)
     if i >= 0:
@@ -245,6 +274,19 @@ def pump_service(a: Any, s: int, rich: Any) -> None:
     b = balancing_of(a)[s]
     for p in range(b.proxies_first, b.proxies_first + b.proxies_count):
         pump(a, p, rich)
+
+
+@part
+def lose_nodes(a: Any, zone: int) -> None:
+    """The proxies in a zone are lost with all they hold; those that come after them know nothing (D111)."""
+    for p in range(a.proxies_length):
+        proxy = proxies_of(a)[p]
+        if proxy.zone == zone:
+            proxy.life += 1
+            empty_node(a, p)
+            while proxy.head >= 0:
+                leave_waiting(a, np_int(proxy.head))
+            forget_targets(a, p)
 
 
 @part

@@ -24,7 +24,7 @@ from azsim.dataplane.codes import InstanceState, Kind, Outcome
 from azsim.dataplane.dispatches import lose, pump_all
 from azsim.dataplane.layout import DROPPED, OVERLOADED, REFUSED, SERVICE_COLUMNS, STARTED, USEFUL, WASTED, WORK_STEP
 from azsim.dataplane.limiter import admits, learn
-from azsim.dataplane.network import packet_lost
+from azsim.dataplane.network import is_cut, packet_lost, way_ns
 from azsim.dataplane.policy_state import policies_of
 from azsim.dataplane.probes import probe_answered
 from azsim.dataplane.program_pools import operations_of, programs_of, steps_of
@@ -40,8 +40,6 @@ from azsim.dataplane.state import (
     QUEUED,
     WAITING,
     calls_of,
-    cuts_of,
-    delays_of,
     free_job,
     instances_of,
     jobs_of,
@@ -50,6 +48,7 @@ from azsim.dataplane.state import (
     service_rows_of,
     services_of,
     traits_of,
+    visits_of,
     work_table_of,
 )
 from azsim.dataplane.stores import accepted, quorum_met
@@ -94,7 +93,7 @@ def deliver(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     i = job.instance
     instance = instances_of(a)[i]
     state = instance.state
-    if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0 or state == _DEAD:
+    if is_cut(a, j, rich) or state == _DEAD:
         _lost(a, j, rich)
     elif state == _UP:
         arrive(a, j, shared, calls, rich)
@@ -459,14 +458,17 @@ def answer(a: Any, j: int, outcome: int, rich: Any) -> None:
     if outcome != _OK and job.finish_or_cpu > 0:
         count(a, instance.service, WASTED, job.finish_or_cpu)
         job.finish_or_cpu = 0
-    link = job.place * (a.zones + 1) + instance.zone
-    if cuts_of(a)[link] > 0:
+    via = NONE
+    if rich is not None:
+        via = np_int(visits_of(a)[j].via)
+    if is_cut(a, j, rich):
         waste(a, j, rich)
         return
-    if rich is not None and packet_lost(a, job.place, job.instance, job.request, job.path, job.tag, LOSS_BACK):
+    if rich is not None and packet_lost(a, job.place, via, job.instance, job.request, job.path, job.tag, LOSS_BACK):
         waste(a, j, rich)
         return
-    schedule_here(a, a.now_ns + delays_of(a)[link], _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0)
+    t_ns = a.now_ns + way_ns(a, job.place, via, instance.zone, rich)
+    schedule_here(a, t_ns, _RESPONSE, job.request, job.path, job.tag, j, job.generation, 0)
 
 
 @hot
@@ -475,7 +477,7 @@ def respond(a: Any, j: int, calls: Any, rich: Any) -> None:
     job = jobs_of(a)[j]
     i = job.instance
     instance = instances_of(a)[i]
-    if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0:
+    if is_cut(a, j, rich):
         waste(a, j, rich)
         return
     c = job.call
@@ -557,7 +559,7 @@ def cancel(a: Any, j: int, shared: Any, calls: Any, rich: Any) -> None:
     job = jobs_of(a)[j]
     i = job.instance
     instance = instances_of(a)[i]
-    if cuts_of(a)[job.place * (a.zones + 1) + instance.zone] > 0 or instance.state == _PAUSED:
+    if is_cut(a, j, rich) or instance.state == _PAUSED:
         return
     if job.state == QUEUED:
         unqueue(a, j, rich)

@@ -12,6 +12,7 @@ from azsim.base.sums import exact_sum
 from azsim.dataplane import layout, loop
 from azsim.dataplane.codes import INFINITE, OUTCOMES, InstanceState, Reason
 from azsim.dataplane.layout import Int64s, Plan, Recording
+from azsim.dataplane.memory import Memory
 from azsim.dataplane.meters import METER_WORDS
 from azsim.dataplane.protocol import Notice
 from azsim.dataplane.proxy_pools import count_checks, proxy_lengths, start_proxies
@@ -70,30 +71,6 @@ def needed_variant(plan: Plan) -> str:
     return "lean"
 
 
-class _Memory:
-    """A pool's memory: it starts at a cache line, so that a record of 64 bytes lies in one, and grows in place."""
-
-    def __init__(self, length: int, dtype: Any) -> None:
-        self._dtype = np.dtype(dtype)
-        self._bytes = np.zeros(length * self._dtype.itemsize + 64, np.uint8)
-        self._start = -self._bytes.ctypes.data % 64
-        self._length = length
-
-    def items(self) -> Any:
-        """The pool as an array; void after the next `grow`."""
-        return self._bytes[self._start : self._start + self._length * self._dtype.itemsize].view(self._dtype)
-
-    def grow(self, length: int) -> None:
-        """Make room for `length` items, the new ones zero. The allocator moves pages, not bytes, where it can."""
-        used = self._length * self._dtype.itemsize
-        self._bytes.resize(length * self._dtype.itemsize + 64, refcheck=False)
-        start = -self._bytes.ctypes.data % 64
-        if start != self._start:
-            self._bytes[start : start + used] = self._bytes[self._start : self._start + used].copy()
-            self._bytes[start + used :] = 0
-        self._start, self._length = start, length
-
-
 class Kernel:
     """The compiled data plane. `memory_limit_bytes` bounds its pools and series; None: no bound."""
 
@@ -107,7 +84,7 @@ class Kernel:
             raise ValueError(f"kernel variant {variant!r} cannot run this plan: it takes {needed!r}")
         self._marks = MARKS[self.variant]
         self._record = np.zeros(1, STATE)
-        self._memory: dict[str, _Memory] = {}
+        self._memory: dict[str, Memory] = {}
         self._pools: dict[str, Any] = {}
         self._rows = 0
         self._starts = np.zeros(0, np.int64)
@@ -173,7 +150,7 @@ class Kernel:
             "mix": plan.mix,
         }
         for name, (dtype, _) in POOLS.items():
-            self._memory[name] = _Memory(len(given[name]) if name in given else lengths.get(name, 0), dtype)
+            self._memory[name] = Memory(len(given[name]) if name in given else lengths.get(name, 0), dtype)
             self._pools[name] = self._memory[name].items()
             if name in given:
                 self._pools[name][:] = given[name]
@@ -464,6 +441,21 @@ class Kernel:
         self._sent += rows[self._sent_row : row, :, layout.SENT].sum(axis=0)
         self._sent_row = row
         return self._sent + rows[row, :, layout.SENT]
+
+    def set_nodes(self, zone: int, state: InstanceState) -> None:
+        """See `DataPlane.set_nodes`."""
+        self._rich("nodes in zones")
+        self._control(loop.SET_NODES, zone, int(state))
+
+    def set_listed(self, service: int, zone: int, listed: bool) -> None:
+        """See `DataPlane.set_listed`."""
+        self._rich("names")
+        self._pools["listed"][service * len(self._plan.zones) + zone] = int(listed)
+
+    def set_resolves(self, service: int, resolves: bool) -> None:
+        """See `DataPlane.set_resolves`."""
+        self._rich("names")
+        self._pools["unresolved"][service] = int(not resolves)
 
     def _change(self, table: str, number: int, fields: tuple[str, ...], changes: Mapping[str, float]) -> None:
         planned = getattr(self._plan, table)[number]

@@ -233,6 +233,11 @@ BALANCING = np.dtype(
         ("node_work_a", "f8"),
         ("node_work_b", "f8"),
         ("node_queue", "i8"),  # attempts that wait for such a slot
+        ("nodes_per_zone", "i4"),  # zonal: zone z has the proxies from proxies_first + z * nodes_per_zone on
+        ("dns_ttl_ns", "i8"),
+        ("dns_keep_ns", "i8"),  # how long a client keeps a connection at most; 0: it makes one for each attempt
+        ("dns_own_zone", "f8"),  # share of lookups from inside a zone that are answered with it alone
+        ("dns_stale", "i4"),  # 1: while the name does not resolve, the last answer goes on being used
     ],
     align=True,
 )
@@ -312,6 +317,17 @@ class Standby:
 
 
 @dataclass(frozen=True, slots=True)
+class Dns:
+    """The rule by which zones leave the DNS name of a zonal balancer; read by the control plane only."""
+
+    service: int
+    delay_ns: int  # from a reason to the answers that follow it
+    per_zone: bool  # whether a zone is judged by its own targets, or by all of the service's
+    below: float  # policy/balancing.py fails_open: where that is true a zone leaves
+    fewer_than: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A scenario as the data plane sees it. Row i of a table is the thing with id i."""
 
@@ -346,6 +362,9 @@ class Plan:
     balancing: Records = field(default_factory=lambda: np.zeros(0, BALANCING))  # (S,), or empty: no service is proxied
     weights: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # (I,), or empty
     hop_proxies: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # (H,): first of the hop's proxies
+    hop_addresses: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # (H,): its clients' first
+    addresses: int = 0  # how many there are in all: one for each client process of a zonal balancer
+    dns: tuple[Dns, ...] = ()
 
 
 # Columns of Recording.populations. "At": counted when it happens. "By start": in the row in which the request started.

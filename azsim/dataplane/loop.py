@@ -31,6 +31,7 @@ from azsim.dataplane.dispatches import pass_on
 from azsim.dataplane.instance import cancel, child_ended, complete, deliver, is_parked, respond
 from azsim.dataplane.layout import CALLS_MAX
 from azsim.dataplane.probes import probe_answered, send_probe, set_probing
+from azsim.dataplane.proxy_pools import journeys_of
 from azsim.dataplane.queues import empty_slot, first_node, key_before, schedule, take_node
 from azsim.dataplane.shared_cpu import first_completion
 from azsim.dataplane.standings import forget_targets
@@ -136,7 +137,7 @@ def _happen(
                 let_go_after(a, subject, _TIMED_OUT, True, rich)
                 attempt_failed(a, subject, _TIMED_OUT, rich)
         elif rich is not None and kind == _WAIT_TIMEOUT:
-            if calls_of(a)[subject].target < 0:  # it waits still
+            if journeys_of(a)[subject].waits == 1:
                 let_go(a, subject, rich)
                 attempt_failed(a, subject, _OVERLOAD, rich)
         elif rich is not None and kind == _ROUTED:
@@ -289,7 +290,7 @@ def advance(state_record: Any, until_ns: int, shared: Any, calls: Any, rich: Any
     return _run(state_record[0], until_ns, shared, calls, rich)
 
 
-SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, BEGIN, SET_MEMBER, SET_PROBING, READ = range(10)
+SET_VIEW, SET_STATE, SET_STRESS, SET_FACTOR, RESET, CUT, BEGIN, SET_MEMBER, SET_PROBING, READ, SET_NODES = range(11)
 
 
 @compiled
@@ -319,6 +320,8 @@ def control(
         set_probing(a, subject, number, rich)
     elif what == SET_STATE:
         conditions.set_instance_state(a, subject, number, extra, shared, calls, rich)
+    elif rich is not None and what == SET_NODES:
+        conditions.set_nodes(a, subject, number)
     elif what == SET_FACTOR:
         conditions.set_rate_factor(a, subject, x)
     elif what == RESET:

@@ -22,6 +22,7 @@ from azsim.dataplane.state import (
     new_job,
     notices_of,
     services_of,
+    visits_of,
 )
 from azsim.policy.thresholds import (
     NEW,
@@ -66,7 +67,7 @@ def send_probe(a: Any, i: int, checker: int, tag: int, rich: Any) -> None:
     link = a.zones * (a.zones + 1) + instance.zone
     if cuts_of(a)[link] > 0:
         return
-    if rich is not None and packet_lost(a, a.zones, i, request, checker, tag, LOSS_THERE):
+    if rich is not None and packet_lost(a, a.zones, NONE, i, request, checker, tag, LOSS_THERE):
         return
     j = new_job(a)
     job = jobs_of(a)[j]
@@ -84,6 +85,7 @@ def send_probe(a: Any, i: int, checker: int, tag: int, rich: Any) -> None:
     job.outcome = _OK
     if rich is not None:
         begin_program(a, j, NONE, INFINITE)
+        visits_of(a)[j].via = NONE
     delay = delays_of(a)[link] + instance.latency_ns
     schedule(a, t_ns + delay, _DELIVERY, request, checker, tag, j, job.generation, 0)
 

@@ -117,6 +117,18 @@ class DataPlane(Protocol):
         """Attempts that callers have made to each service so far (D4): (S,)."""
         ...
 
+    def set_nodes(self, zone: int, state: InstanceState) -> None:
+        """Whether the nodes of zonal balancers in a zone are there: UP, CRASHED (they refuse) or DEAD (D111)."""
+        ...
+
+    def set_listed(self, service: int, zone: int, listed: bool) -> None:
+        """Whether a zone is among the answers to lookups of a service's name (B2). At first every zone is."""
+        ...
+
+    def set_resolves(self, service: int, resolves: bool) -> None:
+        """Whether lookups of a service's name are answered at all (D112)."""
+        ...
+
     def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
         """Let a hop be as the plan says but for these fields (layout.HOP_CHANGEABLE and, in rich plans,
         POLICY_CHANGEABLE); buckets hold what fits.

@@ -11,6 +11,7 @@ from typing import Any
 from azsim.base.jit import part
 from azsim.base.seeds import CHOICE, LOCALITY, LOCALITY_ZONE, NODE, SECOND_CHOICE, SLOW_START, ZONE, key_hash
 from azsim.dataplane.codes import INFINITE
+from azsim.dataplane.names import zone_of_node
 from azsim.dataplane.policy_state import extras_of
 from azsim.dataplane.proxy_pools import (
     balancing_of,
@@ -38,6 +39,7 @@ from azsim.policy.balancing import (
     RANDOM,
     ROUND_ROBIN,
     WEIGHTED_RANDOM,
+    ZONAL,
     decayed_cost,
     fails_open,
     stays_in_zone,
@@ -56,15 +58,30 @@ _ANY = -1  # no restriction; z >= 0: zone z alone; -2 - z: all zones but z
 
 @part
 def proxy_of(a: Any, c: int) -> int:
-    """The proxy that a call's next attempt goes through (D100)."""
+    """The proxy that a call's next attempt goes through (D100, D112); NONE: its name does not resolve."""
     h = calls_of(a)[c].hop
     b = balancing_of(a)[hops_of(a)[h].service]
     if b.placement == CALLER:
         return hop_proxies_of(a)[h] + extras_of(a)[c].client
-    if b.proxies_count == 1:
-        return np_int(b.proxies_first)
+    first = np_int(b.proxies_first)
+    count = np_int(b.proxies_count)
+    if b.placement == ZONAL:
+        zone = zone_of_node(a, c)
+        if zone < 0:
+            return NONE
+        count = np_int(b.nodes_per_zone)
+        first += zone * count
+    if count == 1:
+        return first
     call = calls_of(a)[c]
-    return b.proxies_first + index_below(key_hash(a.key, call.request, call.path, call.tag, NODE), b.proxies_count)
+    return first + index_below(key_hash(a.key, call.request, call.path, call.tag, NODE), count)
+
+
+@part
+def origin(a: Any, p: int, c: int) -> int:
+    """The place whose zone counts in a choice: a zonal node's own, else the caller's."""
+    zone = np_int(proxies_of(a)[p].zone)
+    return zone if zone >= 0 else np_int(calls_of(a)[c].place)
 
 
 @part
@@ -87,18 +104,23 @@ def _list_eligible(a: Any, p: int) -> int:
     service = services_of(a)[s]
     instances = instances_of(a)
     picks = picks_of(a)
+    own = NONE  # the only zone whose targets it may use
+    if service.cross_zone == 0:
+        own = np_int(proxy.zone)
     n = 0
     members = 0
     for k in range(service.instances_count):
         i = service.instances_first + k
-        members += instances[i].member
-        if instances[i].member == 1 and instances[i].in_view == 1 and not is_out(a, s, proxy.standings_first + k):
+        if instances[i].member == 0 or (own >= 0 and instances[i].zone != own):
+            continue
+        members += 1
+        if instances[i].in_view == 1 and not is_out(a, s, proxy.standings_first + k):
             picks[n] = i
             n += 1
     if n < members and fails_open(n, members, service.fail_open_below, service.fail_open_fewer):
         n = 0
         for i in range(service.instances_first, service.instances_first + service.instances_count):
-            if instances[i].member == 1:
+            if instances[i].member == 1 and (own < 0 or instances[i].zone == own):
                 picks[n] = i
                 n += 1
     return n

@@ -8,6 +8,7 @@ import numpy as np
 
 from azsim.base.jit import memory, part
 from azsim.dataplane import layout
+from azsim.policy.balancing import ZONAL
 
 _NONE = -1  # as in state.py
 _INT32, _INT64 = np.dtype("i4"), np.dtype("i8")
@@ -21,6 +22,7 @@ JOURNEY = np.dtype(
         ("next", "i4"),  # call that waits behind it, NONE: none
         ("previous", "i4"),
         ("excluded", "i4"),  # target that it must not get
+        ("life", "i4"),  # its proxy's when it came there
     ],
     align=True,
 )
@@ -49,6 +51,8 @@ PROXY = np.dtype(
         ("oldest", "i8"),  # place of the first of them in the ring
         ("behind", "i8"),  # how many they are
         ("sweep", "i8"),  # number of the last sweep, where sweeps compare rates
+        ("zone", "i4"),  # in which it is lost, NONE: outside the zones
+        ("life", "i4"),  # how often that has happened
     ],
     align=True,
 )
@@ -71,6 +75,17 @@ STANDING = np.dtype(
     align=True,
 )
 
+# What a client process of a zonal balancer knows of its name.
+ADDRESS = np.dtype(
+    [
+        ("answer", "i8"),  # bit 1 << zone
+        ("fresh_until_ns", "i8"),  # TTL of the answer
+        ("open_until_ns", "i8"),  # of the connection
+        ("zone", "i8"),  # it goes to
+    ],
+    align=True,
+)
+
 # name: (dtype, what it holds)
 PROXY_POOLS: dict[str, tuple[Any, str]] = {
     "balancing": (layout.BALANCING, "(S,)"),
@@ -84,6 +99,11 @@ PROXY_POOLS: dict[str, tuple[Any, str]] = {
     "node_slots": (np.dtype("i8"), "(proxies * slots,) by service, ns"),
     "node_starts": (np.dtype("i8"), "(proxies * queue places,) by service, ns"),
     "turns": (np.dtype("i4"), "(proxies * (Z + 1),) round-robin: last used target of each zone, and of any"),
+    "node_states": (np.dtype("i4"), "(Z,) InstanceState of the nodes in each zone"),
+    "listed": (np.dtype("i4"), "(S * Z,) 1: the zone is in the name's answers"),
+    "unresolved": (np.dtype("i4"), "(S,) 1: the name does not resolve"),
+    "hop_addresses": (np.dtype("i8"), "Plan.hop_addresses"),
+    "addresses": (ADDRESS, "(addresses,)"),
     "picks": (np.dtype("i4"), "(most targets of a service,) scratch: the candidates of one choice"),
 }
 
@@ -110,6 +130,11 @@ def proxy_lengths(plan: layout.Plan) -> dict[str, int]:
         "node_slots": int((balancing["proxies_count"] * balancing["node_slots"]).sum()),
         "node_starts": int((balancing["proxies_count"] * balancing["node_queue"]).sum()),
         "turns": sum(proxies) * (len(plan.zones) + 1),
+        "node_states": len(plan.zones),
+        "listed": len(plan.services) * len(plan.zones),
+        "unresolved": len(plan.services),
+        "hop_addresses": len(plan.hops),
+        "addresses": plan.addresses,
         "picks": int(counts.max(initial=0)),
     }
 
@@ -127,6 +152,8 @@ def start_proxies(plan: layout.Plan, pools: dict[str, Any]) -> None:
             if place["place"] < zones:
                 pools["hop_callers"][int(population["hop"]) * zones + int(place["place"])] = place["upto"] - below
             below = int(place["upto"])
+    pools["hop_addresses"][:] = plan.hop_addresses if len(plan.hop_addresses) else _NONE
+    pools["listed"][:] = 1
     pools["checks"]["sensed"] = pools["checks"]["probing"] = 1
     first = 0
     for number, service in enumerate(plan.services):
@@ -145,6 +172,9 @@ def start_proxies(plan: layout.Plan, pools: dict[str, Any]) -> None:
             proxies["standings_first"][p] = standings
             proxies["slots_first"][p] = slots
             proxies["starts_first"][p] = starts
+            proxies["zone"][p] = _NONE
+            if row["placement"] == ZONAL:
+                proxies["zone"][p] = (p - int(row["proxies_first"])) // int(row["nodes_per_zone"])
             standings += int(service["instances_count"])
             slots += int(row["node_slots"])
             starts += int(row["node_queue"])
@@ -208,3 +238,28 @@ def node_slots_of(a: Any) -> Any:
 @part
 def node_starts_of(a: Any) -> Any:
     return memory(a.node_starts_at, _INT64)
+
+
+@part
+def node_states_of(a: Any) -> Any:
+    return memory(a.node_states_at, _INT32)
+
+
+@part
+def listed_of(a: Any) -> Any:
+    return memory(a.listed_at, _INT32)
+
+
+@part
+def unresolved_of(a: Any) -> Any:
+    return memory(a.unresolved_at, _INT32)
+
+
+@part
+def hop_addresses_of(a: Any) -> Any:
+    return memory(a.hop_addresses_at, _INT64)
+
+
+@part
+def addresses_of(a: Any) -> Any:
+    return memory(a.addresses_at, ADDRESS)

@@ -150,6 +150,7 @@ VISIT = np.dtype(
     [
         ("arrived_ns", "i8"),  # when it was let in
         ("held", "i8"),  # requests that the instance held then, itself included
+        ("via", "i4"),  # zone of the balancer's node between it and its caller, NONE: none that can be lost
     ],
     align=True,
 )

@@ -15,6 +15,7 @@ PEAK_EWMA = 5
 # Where a balancer's state is kept.
 REGIONAL = 0  # one proxy for all
 CALLER = 1  # a proxy in each client process
+ZONAL = 2  # proxies in each zone
 
 NEVER_OPEN = -1.0
 

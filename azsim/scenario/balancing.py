@@ -10,6 +10,7 @@ from azsim.scenario.fields import (
     COUNT_MAX,
     QUEUE_MAX,
     Count,
+    Duration,
     Flag,
     Model,
     OrNone,
@@ -165,6 +166,55 @@ class Node(Model):
     work: Work = key("Time that one request takes a node.", example={"distribution": "constant", "mean": "1ms"})
     queue: Annotated[int, Strict(), Field(ge=0, le=COUNT_MAX)] = key(
         "Requests that may wait for a slot; more get the overload answer.", default=1000, example=1000
+    )
+
+
+class Leaves(Model):
+    """When a zone leaves the answers for want of healthy targets: by share, by count, or by whichever comes first.
+
+    Its own targets with `cross_zone: false`, else all of the service's.
+    """
+
+    below: Share | None = key(
+        "The share of healthy targets under which it leaves.", default=None, default_text="`none`", example="50%"
+    )
+    fewer_than: Count | None = key(
+        "The number of healthy targets under which it leaves.", default=None, default_text="`none`", example=1
+    )
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Leaves:
+        if self.below is None and self.fewer_than is None:
+            refuse("says below which share or number of healthy targets a zone leaves", "{fewer_than: 1}")
+        return self
+
+
+class Dns(Model):
+    """How clients find the nodes of a zonal balancer (B2)."""
+
+    ttl: Duration = key("How long a client uses an answer before it asks again.", default="60s", example="60s")
+    connections: OrNone[PositiveDuration] = key(
+        "How long a client keeps its connection to a node at most; `none`: it makes one for each attempt, to any zone "
+        "of its answer. A timeout, a reset or a refusal ends it.",
+        default="none",
+        example="1h",
+    )
+    own_zone: Share = key(
+        "The share of lookups from inside a zone that are answered with that zone alone.", default="0%", example="85%"
+    )
+    stale: Flag = key(
+        "Whether a client goes on with its last answer while the name does not resolve.", default=False, example=True
+    )
+    delay: Duration = key(
+        "Time from the loss of a zone's nodes, or from a change of its targets' health, to the answers that follow it.",
+        default="30s",
+        example="30s",
+    )
+    leaves: OrNone[Leaves] = key(
+        "When a zone leaves the answers for want of healthy targets; `none`: only if its nodes are lost. If all would "
+        "leave, all stay.",
+        default={"fewer_than": 1},
+        example={"below": "50%", "fewer_than": 1},
     )
 
 

@@ -133,6 +133,12 @@ class PacketLoss(Model):
     service: OrNone[Name] = key("Only packets to and from this service's instances.", default="none", example="web")
 
 
+class DnsFailure(Model):
+    """The name of a zonal balancer does not resolve (F3): clients whose answer has expired find no target."""
+
+    service: Name = key("The service behind it.", example="web")
+
+
 class Malformed(OnService):
     """Instances do all the work of some requests, calls included, and then answer with an error."""
 
@@ -202,7 +208,7 @@ class Repeat(Model):
 OnHosts = (
     CpuStress | Crash | Pause | Latency | ErrorRate | Malformed | SlowDependency | MemoryLeak | ScalingEvent | BadDeploy
 )
-FaultSpec = ZoneLoss | TrafficSpike | Partition | CutOff | PacketLoss | CapacityRefused | Change | OnHosts
+FaultSpec = ZoneLoss | DnsFailure | TrafficSpike | Partition | CutOff | PacketLoss | CapacityRefused | Change | OnHosts
 KINDS: Final = (
     "zone_loss",
     "cpu_stress",
@@ -214,6 +220,7 @@ KINDS: Final = (
     "partition",
     "cut_off",
     "packet_loss",
+    "dns_failure",
     "malformed",
     "slow_dependency",
     "memory_leak",
@@ -223,7 +230,6 @@ KINDS: Final = (
     "change",
 )
 UNBUILT_KINDS: Final = {
-    "dns_failure": "traffic_spike: {population: shoppers, factor: 0}",
     "io_slowdown": "slow_dependency: {service: web, factor: 3}",
     "hang": "pause: {service: web}",
 }
@@ -264,6 +270,7 @@ class Fault(Model):
     partition: Partition | None = key("Zones cannot reach each other.", default=None, example={"between": ["a", "b"]})
     cut_off: CutOff | None = key("Customers cannot reach a zone.", default=None, example={"zone": "c"})
     packet_loss: PacketLoss | None = key("Packets get lost.", default=None, example={"share": "1%"})
+    dns_failure: DnsFailure | None = key("A name does not resolve.", default=None, example={"service": "web"})
     malformed: Malformed | None = key(
         "Answers turn out to be errors.", default=None, example={"service": "web", "share": "5%"}
     )

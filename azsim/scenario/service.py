@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
-from azsim.scenario.balancing import Ewma, Locality, Node, Outliers, SlowStart, WaitQueue
+from azsim.scenario.balancing import Dns, Ewma, Locality, Node, Outliers, SlowStart, WaitQueue
 from azsim.scenario.data import Cache, Replication
 from azsim.scenario.fields import (
     BALANCER_ATTEMPTS_MAX,
@@ -195,12 +195,12 @@ class Balancer(Model):
     """How requests to a service are spread over its instances (B)."""
 
     preset: PresetName = preset_key("balancer", "aws-alb")
-    placement: Literal["regional", "caller"] = key(
-        "Where it runs: `regional` stands outside the zones and does not fail; `caller` is part of each calling "
-        "process, which keeps its own turn, counts, latencies and ejections.",
+    placement: Literal["regional", "zonal", "caller"] = key(
+        "Where it runs: `regional` stands outside the zones and does not fail; `zonal` has nodes in each zone, which "
+        "are lost with it and found by DNS; `caller` is part of each calling process, which keeps its own turn, "
+        "counts, latencies and ejections.",
         default="regional",
         example="regional",
-        unbuilt={"zonal": "placement: regional"},
     )
     nodes: Annotated[int, Strict(), Field(ge=1, le=NODES_MAX)] = key(
         "How many nodes a regional balancer has. Each keeps its own turn, counts, latencies and ejections; a request "
@@ -208,6 +208,10 @@ class Balancer(Model):
         default=1,
         example=3,
     )
+    nodes_per_zone: Annotated[int, Strict(), Field(ge=1, le=NODES_MAX)] = key(
+        "How many nodes a zonal balancer has in each zone.", default=1, example=2
+    )
+    dns: Dns = key("The name by which clients find the nodes of a zonal balancer.", default={}, example={"ttl": "60s"})
     node: OrNone[Node] = key(
         "What one node can do; `none`: passing a request on costs nothing (B1).",
         default="none",
@@ -219,7 +223,8 @@ class Balancer(Model):
         example="round-robin",
     )
     cross_zone: Flag = key(
-        "Whether all targets are one pool; otherwise a zone is drawn first, then a target in it.",
+        "Whether all targets are one pool; otherwise a zone is drawn first, then a target in it. The nodes of a zonal "
+        "balancer then use the targets of their own zone alone.",
         default=True,
         example=True,
     )
@@ -266,7 +271,7 @@ class Balancer(Model):
         """Whether it keeps count of its targets in proxies, one or many."""
         counts = (self.locality, self.slow_start, self.outliers, self.queue, self.node)
         return (
-            self.placement == "caller"
+            self.placement != "regional"
             or self.nodes > 1
             or self.algorithm in ("weighted-random", "peak-ewma")
             or any(one is not None for one in counts)

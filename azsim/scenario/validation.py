@@ -14,6 +14,7 @@ from azsim.scenario.faults import (
     Change,
     CpuStress,
     CutOff,
+    DnsFailure,
     Fault,
     PacketLoss,
     Partition,
@@ -262,6 +263,21 @@ def _balancer(balancer: Balancer, path: Path) -> Iterator[Problem]:
         yield Problem((*path, "node" if balancer.node is not None else "nodes"), rule, "none")
     if balancer.outliers is not None:
         yield from _outcomes(balancer.outliers.on, (*path, "outliers", "on"))
+    yield from _zonal(balancer, path)
+
+
+def _zonal(balancer: Balancer, path: Path) -> Iterator[Problem]:
+    """What goes with nodes in zones, and what does not."""
+    if balancer.placement != "zonal":
+        for name in ("nodes_per_zone", "dns"):
+            if getattr(balancer, name) != getattr(Balancer(), name):
+                yield Problem((*path, name), "only a balancer with placement: zonal has this", "none", at_key=True)
+        return
+    if balancer.nodes > 1:
+        yield Problem((*path, "nodes"), "a zonal balancer says how many nodes it has with nodes_per_zone", "1")
+    if balancer.locality is not None and balancer.locality.kind == "zone-aware":
+        rule = "zone-aware goes by where callers are, which the nodes of a zonal balancer do not know"
+        yield Problem((*path, "locality", "kind"), rule, "prefer")
 
 
 def _proxies(contents: Contents) -> Iterator[Problem]:
@@ -294,6 +310,9 @@ def _calls(contents: Contents) -> Iterator[Problem]:
                 yield from _operation(contents, call.to, call.operation, (*path, "operation"))
             yield from _patience(call, path)
             yield from _same_zone(contents, name, service, call, path)
+            if call.route != "any-zone" and contents.services[call.to].balancer.placement == "zonal":
+                rule = f"the nodes of {call.to} choose the target: set balancer.dns.own_zone, or cross_zone: false"
+                yield Problem((*path, "route"), rule, "any-zone")
             yield from _quorum(contents, call, path)
     if known:
         circle = _circle(contents)
@@ -451,6 +470,14 @@ def _target(contents: Contents, fault: Fault, path: Path) -> Iterator[Problem]:
             rule = f"{spec.population} has no rate to multiply: it has users, or a trace"
             rated = next((name for name, other in contents.traffic.items() if other.has_rate), spec.population)
             yield Problem((*path, "population"), rule, rated)
+        return
+    if isinstance(spec, DnsFailure):
+        if spec.service not in contents.services:
+            yield unknown((*path, "service"), "service", spec.service, contents.services)
+        elif contents.services[spec.service].balancer.placement != "zonal":
+            rule = f"{spec.service} is found without DNS: set its balancer's placement to zonal"
+            zonal = [name for name, one in contents.services.items() if one.balancer.placement == "zonal"]
+            yield Problem((*path, "service"), rule, (zonal or [spec.service])[0])
         return
     if isinstance(spec, Change):
         for changed in spec.set:

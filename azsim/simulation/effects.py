@@ -33,6 +33,8 @@ class Lever(IntEnum):
     HOP = 12  # hop; its changed fields
     INSTANCE = 13  # instance; its changed fields
     CAPACITY = 14  # zone; True: it gives no new instances
+    NODES = 15  # zone; InstanceState of the balancers' nodes in it
+    NAME = 16  # service; True: its name does not resolve
 
 
 OF_INSTANCES = {
@@ -109,6 +111,11 @@ def crashed(instance: int) -> Effect:
     return Effect(Lever.STATE, instance, (InstanceState.CRASHED, 0))
 
 
+def nodes_lost(zone: int, refuse: bool) -> Effect:
+    """The nodes of zonal balancers in a zone vanish, or refuse connections."""
+    return Effect(Lever.NODES, zone, InstanceState.CRASHED if refuse else InstanceState.DEAD)
+
+
 def paused(instance: int, backlog: int) -> Effect:
     """The instance's process is stopped; its host still accepts `backlog` connections."""
     return Effect(Lever.STATE, instance, (InstanceState.PAUSED, backlog))
@@ -128,8 +135,10 @@ def effective(lever: Lever, values: Collection[Any]) -> Any:
         threads = math.fsum(value[0] for value in values)
         load = math.fsum(value[1] for value in values)
         return threads, load, max((value[2] for value in values), default=cpu.SHARED)
-    if lever in (Lever.LINK, Lever.CONTROL, Lever.CAPACITY):
+    if lever in (Lever.LINK, Lever.NAME, Lever.CONTROL, Lever.CAPACITY):
         return bool(values)
+    if lever == Lever.NODES:
+        return max(values, default=InstanceState.UP)  # by how much they take
     if lever == Lever.LATENCY:
         return sum(values)
     if lever in _SHARES:

@@ -22,7 +22,8 @@ SHIFTS: Final = -2
 
 class Levers:
     """All that can be moved on one data plane. `set_control(zone, lost)` stops controllers and lets them go on,
-    `set_capacity(zone, refused)` says whether a zone gives instances.
+    `set_capacity(zone, refused)` says whether a zone gives instances, `see_nodes(zone, why, lost)` whether those
+    outside have lost the balancers' nodes in it.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Levers:
         plane: DataPlane,
         set_control: Callable[[int, bool], None] = lambda zone, lost: None,
         set_capacity: Callable[[int, bool], None] = lambda zone, refused: None,
+        see_nodes: Callable[[int, str, bool], None] = lambda zone, why, lost: None,
     ) -> None:
         self._values: dict[tuple[Lever, Any], dict[int, Any]] = {}  # by what is acted on, then by who acts
         self._told: dict[tuple[Lever, Any], Any] = {}  # what the data plane holds, where not the default
@@ -37,7 +39,7 @@ class Levers:
         self._tell: dict[Lever, Callable[[Any, Any], None]] = {
             Lever.STATE: lambda i, value: plane.set_instance_state(i, *value),
             Lever.STRESS: lambda i, value: plane.set_stress(i, *value),
-            Lever.LINK: lambda places, cut: plane.set_link(places[0], places[1], cut),
+            Lever.LINK: self._set_link,
             Lever.LATENCY: plane.set_latency,
             Lever.ERROR_SHARE: plane.set_error_share,
             Lever.RATE: plane.set_rate_factor,
@@ -50,7 +52,20 @@ class Levers:
             Lever.HOP: plane.set_hop,
             Lever.INSTANCE: plane.set_instance,
             Lever.CAPACITY: set_capacity,
+            Lever.NODES: self._set_nodes,
+            Lever.NAME: lambda service, fails: plane.set_resolves(service, not fails),
         }
+        self._plane = plane
+        self._see_nodes = see_nodes
+
+    def _set_link(self, places: tuple[int, int], cut: bool) -> None:
+        self._plane.set_link(places[0], places[1], cut)
+        if places[1] == len(self._plane.plan.zones):
+            self._see_nodes(places[0], "unreachable", cut)
+
+    def _set_nodes(self, zone: int, state: InstanceState) -> None:
+        self._plane.set_nodes(zone, state)
+        self._see_nodes(zone, "lost", state != InstanceState.UP)
 
     def now(self, lever: Lever, target: Any) -> Any:
         """What something is now."""

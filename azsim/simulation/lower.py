@@ -46,7 +46,7 @@ from azsim.scenario.programs import mean_work_ns
 from azsim.scenario.retry import Budget, Grpc, Retry, TokenBucket
 from azsim.scenario.service import FailOpenBelow, Health, Instance, Service
 from azsim.scenario.traffic import Population, RatePoint
-from azsim.simulation.lower_balancing import balancing_tables
+from azsim.simulation.lower_balancing import addresses, balancing_tables, name_rules
 from azsim.simulation.lower_policies import Policies, mask
 from azsim.simulation.lower_programs import Programs, cumulated
 from azsim.simulation.lower_work import WorkTable, work_parameters
@@ -175,7 +175,8 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         programs.add(name, numbers_of_hops)
         service_rows.append(row)
     balancers = [service.balancer for service in scenario.services.values()]
-    balancing_table, hop_proxies = balancing_tables(balancers, hops.rows, hops.clients)
+    balancing_table, hop_proxies = balancing_tables(balancers, hops.rows, hops.clients, len(scenario.zones))
+    hop_addresses, address_count = addresses(balancers, hops.rows, hops.clients)
     return Plan(
         key=run_key(seed, replicate),
         epoch=0,
@@ -213,6 +214,9 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         balancing=balancing_table,
         weights=_weights(scenario, numbers),
         hop_proxies=hop_proxies,
+        hop_addresses=hop_addresses,
+        addresses=address_count,
+        dns=name_rules(balancers),
     )
 
 

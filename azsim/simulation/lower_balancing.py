@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from azsim.dataplane.codes import INFINITE
-from azsim.dataplane.layout import BALANCING, Int64s, Records
+from azsim.dataplane.layout import BALANCING, Dns, Int64s, Records
 from azsim.policy import balancing, locality, outliers
+from azsim.policy.balancing import NEVER_OPEN
 from azsim.scenario.balancing import Locality, Node, Outliers, SlowStart, WaitQueue
 from azsim.scenario.service import Balancer
 from azsim.simulation.lower_policies import mask
@@ -17,15 +18,16 @@ from azsim.simulation.lower_work import work_parameters
 
 Row = dict[str, Any]
 
-_PLACEMENTS = {"regional": balancing.REGIONAL, "caller": balancing.CALLER}
+_PLACEMENTS = {"regional": balancing.REGIONAL, "caller": balancing.CALLER, "zonal": balancing.ZONAL}
 
 
 def balancing_tables(
     balancers: Iterable[Balancer],
     hops: list[Row],
     callers: list[int],
+    zones: int,
 ) -> tuple[Records, Int64s]:
-    """Plan.balancing and Plan.hop_proxies; callers: client processes of each hop."""
+    """Plan.balancing and Plan.hop_proxies; callers: client processes of each hop; zones: how many there are."""
     rows: list[Row] = []
     hop_proxies = np.full(len(hops), -1, np.int64)
     proxies = 0
@@ -36,6 +38,8 @@ def balancing_tables(
                 if hop["service"] == number:
                     hop_proxies[h] = proxies
                     proxies += callers[h]
+        elif balancer.placement == "zonal":
+            proxies += balancer.nodes_per_zone * zones
         elif balancer.is_proxied:
             proxies += balancer.nodes
         row = {
@@ -45,6 +49,11 @@ def balancing_tables(
             "proxies_count": proxies - first,
             "ewma_decay_ns": balancer.ewma.decay,
             "ewma_default_ns": balancer.ewma.default_latency,
+            "nodes_per_zone": balancer.nodes_per_zone,
+            "dns_ttl_ns": balancer.dns.ttl,
+            "dns_keep_ns": balancer.dns.connections or 0,
+            "dns_own_zone": balancer.dns.own_zone,
+            "dns_stale": int(balancer.dns.stale),
         }
         row |= _locality(balancer.locality) | _slow_start(balancer.slow_start)
         row |= _outliers(balancer.outliers) | _queue(balancer.queue) | _node(balancer.node)
@@ -52,6 +61,32 @@ def balancing_tables(
     assert BALANCING.names is not None
     table = np.array([tuple(row[name] for name in BALANCING.names) for row in rows], BALANCING)
     return table, hop_proxies
+
+
+def addresses(balancers: Sequence[Balancer], hops: list[Row], callers: list[int]) -> tuple[Int64s, int]:
+    """Plan.hop_addresses and Plan.addresses."""
+    firsts = np.full(len(hops), -1, np.int64)
+    count = 0
+    for h, hop in enumerate(hops):
+        if balancers[hop["service"]].placement == "zonal":
+            firsts[h] = count
+            count += callers[h]
+    return firsts, count
+
+
+def name_rules(balancers: Sequence[Balancer]) -> tuple[Dns, ...]:
+    """Plan.dns."""
+    return tuple(
+        Dns(
+            service=number,
+            delay_ns=balancer.dns.delay,
+            per_zone=not balancer.cross_zone,
+            below=NEVER_OPEN if balancer.dns.leaves is None else balancer.dns.leaves.below or 0.0,
+            fewer_than=0 if balancer.dns.leaves is None else balancer.dns.leaves.fewer_than or 0,
+        )
+        for number, balancer in enumerate(balancers)
+        if balancer.placement == "zonal"
+    )
 
 
 def _locality(preference: Locality | None) -> Row:

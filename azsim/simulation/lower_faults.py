@@ -11,7 +11,7 @@ from azsim.base.units import format_duration, format_share
 from azsim.policy import cpu
 from azsim.scenario import Scenario
 from azsim.scenario import faults as written
-from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever, Stage, crashed, cut, dead, paused
+from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever, Stage, crashed, cut, dead, nodes_lost, paused
 from azsim.simulation.lower import changed_rows, instance_numbers
 
 _LEAK_STEPS = 100
@@ -79,6 +79,10 @@ def _fault(fault: written.Fault, scenario: Scenario, numbers: dict[tuple[str, st
             effects = [Effect(Lever.CAPACITY, zones.index(spec.zone), True)]
             started = what = f"zone {spec.zone} has no capacity for new instances"
             ended = f"zone {spec.zone} has capacity again"
+        case written.DnsFailure():
+            effects = [Effect(Lever.NAME, list(scenario.services).index(spec.service), True)]
+            started = what = f"name of {spec.service} does not resolve"
+            ended = f"name of {spec.service} resolves again"
         case written.TrafficSpike():
             effects = [Effect(Lever.RATE, list(scenario.traffic).index(spec.population), spec.factor)]
             started = what = f"traffic of {spec.population} x{spec.factor:g}"
@@ -201,6 +205,9 @@ def _zone_loss(spec: written.ZoneLoss, scenario: Scenario, instances: list[int])
     homes |= {service.scaling.control_zone for service in services if service.scaling is not None}
     if spec.zone in homes:
         effects = [Effect(Lever.CONTROL, zone, True)]
+    zonal = any(service.balancer.placement == "zonal" for service in scenario.services.values())
+    if zonal and spec.mode in ("power", "refuse"):
+        effects.append(nodes_lost(zone, spec.mode == "refuse"))
     if spec.mode == "blackhole":
         effects += [cut(zone, place) for place in range(len(zones) + 1) if place != zone]
     elif spec.mode != "control":

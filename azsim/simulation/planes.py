@@ -74,11 +74,12 @@ class Pass:
             plane,
             lambda zone, lost: control.set_zone(zone, lost),
             lambda zone, refused: self.machines.set_capacity(zone, refused),
+            lambda zone, why, lost: control.see_nodes(zone, why, lost),
         )
         self.machines = Machines(
             env, plane, levers, self.absent, self._set_view, lambda instance: self.faults.gone(instance)
         )
-        self.control = control = ControlPlane(plane.plan, env, self.machines, course.control)
+        self.control = control = ControlPlane(plane.plan, env, self.machines, course.control, plane.set_listed)
         self.faults = Faults(env, plane, course.faults, levers, self.machines.exists)
         self.abort = Abort(env, plane, self.faults, course.abort)
         env.listen(control.notice)

@@ -15,7 +15,11 @@ from tests.twin.drawing import RETRIED, grid, note
 def proxies(draw: Any, checked: bool) -> dict[str, Any]:
     """What makes a balancer one that keeps state in proxies."""
     fields: dict[str, Any] = {
-        "placement": draw(st.sampled_from([balancing.REGIONAL, balancing.CALLER])),
+        "placement": draw(st.sampled_from([balancing.REGIONAL, balancing.CALLER, balancing.ZONAL])),
+        "dns_ttl_ns": draw(grid(0, 60)),
+        "dns_keep_ns": draw(st.one_of(st.just(0), grid(1, 100))),
+        "dns_own_zone": draw(st.sampled_from([0.0, 0.5, 1.0])),
+        "dns_stale": draw(st.integers(0, 1)),
         "locality": draw(st.sampled_from([locality.ANYWHERE, locality.PREFER, locality.ZONE_AWARE])),
         "locality_targets": draw(st.integers(0, 3)),
         "spill_below": draw(st.sampled_from([0.0, 0.5, 1.0])),
@@ -63,6 +67,7 @@ def proxies(draw: Any, checked: bool) -> dict[str, Any]:
         fields["algorithm"] = draw(st.sampled_from([balancing.WEIGHTED_RANDOM, balancing.PEAK_EWMA]))
         note(f"algorithm {fields['algorithm']}", True)
     note("callers are proxies", fields["placement"] == balancing.CALLER)
+    note("nodes in zones", fields["placement"] == balancing.ZONAL)
     if fields["locality"] != locality.ANYWHERE:
         note(f"locality {fields['locality']}", True)
     note("slow start", fields["slow_start_ns"] > 0)

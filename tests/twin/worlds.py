@@ -482,6 +482,15 @@ def _actions(draw: Any, plan: Plan, full: bool) -> Action:
             "set_malformed_share": lambda: (instance, draw(share)),
             "set_work_factor": lambda: (instance, draw(st.sampled_from([0.3, 1.0, 2.5]))),
         }
+    zonal = np.flatnonzero(plan.balancing["placement"] == balancing.ZONAL).tolist()
+    if zonal:
+        zone, named = st.integers(0, len(plan.zones) - 1), st.sampled_from(zonal)
+        nodes = st.sampled_from([InstanceState.UP, InstanceState.CRASHED, InstanceState.DEAD])
+        methods |= {
+            "set_nodes": lambda: (draw(zone), draw(nodes)),
+            "set_listed": lambda: (draw(named), draw(st.integers(1, len(plan.zones) - 1)), draw(st.booleans())),
+            "set_resolves": lambda: (draw(named), draw(st.booleans())),
+        }
     if full:
         methods["set_stress"] = lambda: (
             instance,

@@ -26,7 +26,7 @@ class FakePlane:
         instances: int,
         ended_at: Callable[[int], tuple[int, int]],
     ) -> None:
-        self.plan: Any = SimpleNamespace(instances=np.zeros(instances))
+        self.plan: Any = SimpleNamespace(instances=np.zeros(instances), zones=("a", "b", "c"))
         self.now_ns = 0
         self.calls: list[tuple[Any, ...]] = []
         self.state: dict[tuple[Any, ...], Any] = {}
@@ -111,6 +111,12 @@ class FakePlane:
 
     def set_instance(self, instance: int, changes: Mapping[str, float]) -> None:
         self._told("instance", instance, changes, {})
+
+    def set_nodes(self, zone: int, state: InstanceState) -> None:
+        self._told("nodes", zone, state, InstanceState.UP)
+
+    def set_resolves(self, service: int, resolves: bool) -> None:
+        self._told("resolves", service, resolves, True)
 
     def set_rate_factor(self, population: int, factor: float) -> None:
         self._told("rate factor", population, factor, 1.0)

@@ -41,6 +41,8 @@ VALUES: dict[Lever, st.SearchStrategy[Any]] = {
     Lever.RATE: st.floats(0.0, 10.0),
     Lever.CONTROL: st.just(True),
     Lever.CAPACITY: st.just(True),
+    Lever.NODES: st.sampled_from([InstanceState.CRASHED, InstanceState.DEAD]),
+    Lever.NAME: st.just(True),
     Lever.LOSS: st.floats(0.01, 1.0),
     Lever.INSTANCE_LOSS: st.floats(0.01, 1.0),
     Lever.MALFORMED: st.floats(0.01, 1.0),
@@ -108,6 +110,10 @@ def expected(faults: list[Fault], t_ns: int) -> dict[tuple[str, Any], Any]:
             state["control", target] = True
         elif lever == Lever.CAPACITY:
             state["capacity", target] = True
+        elif lever == Lever.NODES:
+            state["nodes", target] = InstanceState.DEAD if InstanceState.DEAD in values else InstanceState.CRASHED
+        elif lever == Lever.NAME:
+            state["resolves", target] = False
         elif math.prod(values) != 1.0:
             state["rate factor" if lever == Lever.RATE else "work factor", target] = math.prod(values)
     return state
@@ -141,7 +147,7 @@ def test_overlapping_faults_compose_and_end_exactly(make_plane: Any, faults: lis
             name = lever[0]
             assert (told[lever][0] if name == "state" else told[lever]) == (
                 value
-                if name in ("state", "link", "latency", "control", "member", "hop", "instance")
+                if name in ("state", "link", "latency", "control", "member", "hop", "instance", "nodes", "resolves")
                 else pytest.approx(value, rel=1e-12)
             )
         assert up[t_ns] == 4 - sum(lever[0] == "state" for lever in rule)

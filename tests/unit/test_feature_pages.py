@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from azsim.dataplane.layout import HITS, LOST, MISSES, WRITES
+from azsim.dataplane.codes import Outcome
+from azsim.dataplane.layout import FAILED, HITS, LOST, MISSES, WRITES
 from azsim.scenario import Scenario
 from azsim.scenario.faults import KINDS
 from azsim.simulation.run import simulate
@@ -42,7 +43,7 @@ def test_every_kind_of_fault_on_the_page_is_taken_and_none_of_these_is_missing()
     (example,) = examples("faults.md")
     scenario = Scenario.from_dict({**BASE, **example})
     others = {"cpu_stress", "traffic_spike", "pause", "latency"}  # in the scenario reference
-    others |= {"capacity_refused"}  # on the page about scaling
+    others |= {"capacity_refused", "dns_failure"}  # on the pages about scaling and about balancing
     assert {fault.kind for fault in scenario.faults} >= set(KINDS) - others
 
 
@@ -51,6 +52,22 @@ def test_each_kind_of_traffic_on_the_page_is_taken(tmp_path: Path) -> None:
     (example,) = examples("traffic.md")
     scenario = Scenario.from_dict({**BASE, **example}, folder=tmp_path)
     assert scenario.traffic["partners"].recorded == (10_000_000, 12_000_000)
+
+
+def test_the_zonal_balancer_on_the_page_runs_and_its_name_may_fail() -> None:
+    (example,) = examples("balancing.md")
+    web = {"instances_per_zone": 1, "work": WORK} | example["services"]["web"]
+    faults = [{"at": "20s", "for": "20s", "dns_failure": {"service": "web"}}]
+    changes = {"services": {"web": web}, "faults": faults, "duration": "60s"}
+    scenario = Scenario.from_dict(BASE | changes)
+
+    def failed(connections: str) -> int:
+        changed = scenario.with_({"services.web.balancer.dns": {"ttl": "1s", "connections": connections}})
+        trace = simulate(changed, engine="reference")
+        return int(trace.recording.populations[:, 0, FAILED + Outcome.NO_TARGET].sum())
+
+    assert failed("1h") == 0
+    assert failed("none") > 10
 
 
 @pytest.mark.parametrize("zone", ["a", "b"])

@@ -99,6 +99,7 @@ def plan_of(*propagation_ns: int) -> Any:
         services=services,
         instances=instances,
         standbys=(),
+        dns=(),
         service_names=tuple(names),
         instance_names=tuple(f"{name}-a-{k}" for name in names for k in (1, 2)),
     )

@@ -10,7 +10,7 @@ import simpy
 
 from azsim.base.seeds import JITTER, key_hash
 from azsim.dataplane import layout
-from azsim.dataplane.codes import INFINITE, Kind, Outcome
+from azsim.dataplane.codes import INFINITE, InstanceState, Kind, Outcome
 from azsim.dataplane.reference.clock import Key
 from azsim.dataplane.reference.hop import Hop
 from azsim.dataplane.reference.network import Dispatch, Host
@@ -76,6 +76,7 @@ class Call:
         self._paid = 0  # for the last retry
         self._over = False
         self._proxy: Proxy | None = None  # of the current attempt
+        self._life = 0  # its proxy's when the attempt came there
         self._wake = hop.clock.event()
         hop.clock.process(self._run())
 
@@ -144,9 +145,14 @@ class Call:
             return refusal
         self._ledger.attempt_sent(hop.row.service, hop.row.population, self._start_row)
         expiry_ns = min(now_ns + hop.row.timeout_ns, self._deadline_ns)
-        self._proxy = proxy = hop.proxy_of(self._client, self._key(0))
         attempt = Attempt(self._attempts, now_ns, expiry_ns, None)
-        if proxy is None or not proxy.works:
+        zone = self._zone if hop.name is None else self._zone_of_node()
+        self._proxy = proxy = None if hop.name is not None and zone is None else self._proxy_in(zone)
+        self._life = 0 if proxy is None else proxy.life
+        refused: Outcome | None = None
+        if hop.name is not None and (zone is None or not self._connects(zone)):
+            refused = self._unconnected(zone, attempt)
+        elif proxy is None or not proxy.works:
             refused = self._pass_on(attempt)
         else:
             done_ns = proxy.done_ns(proxy.work_for(self._key(0)))
@@ -160,10 +166,37 @@ class Call:
             self._timer(expiry_ns, Kind.TIMEOUT, self._tag(0), attempt, self._time_out)
         return None
 
+    def _zone_of_node(self) -> int | None:
+        """The zone whose node a zonal balancer's attempt goes to; None: its name does not resolve (D112)."""
+        return self._zone if self._zone is not None else self.hop.zone_for(self._client, self._place, self._key(0))
+
+    def _proxy_in(self, zone: int | None) -> Proxy | None:
+        return self.hop.proxy_of(self._client, self._key(0), zone if self.hop.name is not None else None)
+
+    def _connects(self, zone: int) -> bool:
+        network = self.hop.network
+        reached = network.reaches(self._place, zone, self.hop.row.connect_timeout_ns)
+        return reached and network.nodes[zone] is InstanceState.UP
+
+    def _unconnected(self, zone: int | None, attempt: Attempt) -> Outcome | None:
+        """No node takes the attempt: there is no address, or the node refuses, or does not answer (D111)."""
+        if zone is None:
+            return Outcome.NO_TARGET
+        connect_timeout_ns = self.hop.row.connect_timeout_ns
+        if self.hop.network.reaches(self._place, zone, connect_timeout_ns):
+            return Outcome.REFUSED
+        if connect_timeout_ns < INFINITE and attempt.sent_ns + connect_timeout_ns < attempt.expiry_ns:
+            notice_ns = attempt.sent_ns + connect_timeout_ns
+            self._timer(notice_ns, Kind.CONNECT_TIMEOUT, self._tag(0), attempt, self._connect_times_out)
+        return None
+
     def _routed(self) -> None:
-        """The node is done with the attempt (D109)."""
+        """The node is done with the attempt (D109), unless it was lost meanwhile."""
         attempt = self.attempt
         assert attempt is not None
+        assert self._proxy is not None
+        if self._proxy.life != self._life:
+            return
         refused = self._pass_on(attempt)
         if refused is not None:
             self.attempt = None
@@ -179,7 +212,7 @@ class Call:
             self.attempt = attempt
             self._launch(self._dispatch_to(target, 0, attempt))
             return None
-        if proxy is None or not proxy.has_targets(self.hop, self._place, self._key(0), None, self._zone):
+        if proxy is None or not proxy.has_targets(self.hop, self._origin, self._key(0), None, self._zone):
             return Outcome.NO_TARGET
         if not proxy.wait(self):
             return Outcome.OVERLOAD
@@ -200,7 +233,7 @@ class Call:
     def _waited(self) -> None:
         """The wait in the proxy has been too long (D106)."""
         assert self.attempt is not None
-        if self.attempt.dispatch is None:
+        if self._proxy is not None and self in self._proxy.waiting:
             self._attempt_ends(Outcome.OVERLOAD)
 
     def _key(self, dispatch: int) -> Key:
@@ -210,15 +243,21 @@ class Call:
         """The target of the attempt's first dispatch; the last one tried only if there is no other (D64)."""
         avoided = self._tried if self.hop.policy.avoid_previous else None
         if avoided is not None and self._proxy is not None:
-            others = self._proxy.has_targets(self.hop, self._place, self._key(0), avoided, self._zone)
+            others = self._proxy.has_targets(self.hop, self._origin, self._key(0), avoided, self._zone)
             return self._choose(0, avoided if others else None)
         target = self._choose(0, avoided)
         return self._choose(0, None) if target is None and avoided is not None else target
 
+    @property
+    def _origin(self) -> int:
+        """The place whose zone counts in a choice: a zonal node's own, else the caller's."""
+        in_zone = self._proxy is not None and self._proxy.zone is not None
+        return self._proxy.zone if in_zone else self._place  # type: ignore[union-attr,return-value]
+
     def _choose(self, dispatch: int, excluded: Host | None) -> Host | None:
         key = self._key(dispatch)
         if self._proxy is not None:
-            return self._proxy.choose(self.hop, self._place, key, excluded, self._zone)
+            return self._proxy.choose(self.hop, self._origin, key, excluded, self._zone)
         if self._zone is not None:
             return self.hop.balancer.choose(True, self._zone, key, excluded)
         balancer = self.hop.balancer
@@ -239,6 +278,7 @@ class Call:
             attempt.expiry_ns,
             operation=self._operation,
             by_ns=by_ns,
+            via=None if self._proxy is None else self._proxy.zone,
         )
         attempt.dispatch = dispatch
         attempt.dispatched_ns = self._clock.now_ns
@@ -265,6 +305,8 @@ class Call:
         attempt, connect_timeout_ns = self.attempt, self.hop.row.connect_timeout_ns
         if attempt is None or attempt.dispatch is not dispatch or connect_timeout_ns >= INFINITE:
             return
+        if dispatch.via is not None:
+            return  # the caller is connected, to a node
         notice_ns = attempt.sent_ns + connect_timeout_ns
         if notice_ns < attempt.expiry_ns:
             at_ns = max(notice_ns, self._clock.now_ns)

@@ -28,12 +28,14 @@ from azsim.dataplane.reference.conservation import (
 from azsim.dataplane.reference.hop import Hop
 from azsim.dataplane.reference.instance import Instance
 from azsim.dataplane.reference.ledger import Ledger
+from azsim.dataplane.reference.names import Name
 from azsim.dataplane.reference.network import Host, Network
 from azsim.dataplane.reference.population import OpenLoop, Population, Recorded, Users
 from azsim.dataplane.reference.prober import Panel, Prober
 from azsim.dataplane.reference.program import Calls, Operation, Work, operation_of
 from azsim.dataplane.reference.proxy import Proxy
 from azsim.dataplane.reference.store import Store
+from azsim.policy.balancing import ZONAL
 
 
 def _rows(table: Records) -> list[Any]:
@@ -93,6 +95,7 @@ class Reference:
             instance.outgoing = self._hops[service.calls_first : service.calls_first + service.hops_count]
             instance.operations = operations
             instance.default = operations[service.operation] if service.operation >= 0 else self._plain(service)
+        self._names: dict[int, Name] = {}  # of zonal balancers, by service
         self._build_proxies(services)
         segments, places, mix = _rows(plan.segments), _rows(plan.places), _rows(plan.mix)
         self._populations: list[Population] = []
@@ -165,13 +168,19 @@ class Reference:
                     len(plan.zones),
                     self._callers,
                     self._clock,
+                    node // row.nodes_per_zone if row.placement == ZONAL else None,
                 )
-                for _ in range(row.proxies_count)
+                for node in range(row.proxies_count)
             ]
+            name = Name(plan.key, row, len(plan.zones), self._clock) if row.placement == ZONAL else None
+            if name is not None:
+                self._names[number] = name
             for hop in self._hops:
                 if hop.row.service == number:
                     begin = int(plan.hop_proxies[hop.number]) - row.proxies_first
                     own = self._balancers[number].proxies
+                    if name is not None:
+                        hop.resolve_by(name)
                     hop.proxies = own[begin : begin + hop.clients] if begin >= 0 else own
         for instance in self._instances:
             instance.pump = self._pump
@@ -291,6 +300,23 @@ class Reference:
     def set_probing(self, instance: int, on: bool) -> None:
         """Begin or cease to probe an instance (D69)."""
         self._panels[instance].set_probing(on)
+
+    def set_nodes(self, zone: int, state: InstanceState) -> None:
+        """Lose the nodes of zonal balancers in a zone, or have them back (D111)."""
+        before, self._network.nodes[zone] = self._network.nodes[zone], InstanceState(state)
+        if before is InstanceState.UP and state != InstanceState.UP:
+            for balancer in self._balancers:
+                for proxy in balancer.proxies:
+                    if proxy.zone == zone:
+                        proxy.die()
+
+    def set_listed(self, service: int, zone: int, listed: bool) -> None:
+        """Take a zone into a name's answers, or out of them (B2)."""
+        self._names[service].listed[zone] = listed
+
+    def set_resolves(self, service: int, resolves: bool) -> None:
+        """Whether a name resolves (D112)."""
+        self._names[service].resolves = resolves
 
     def set_hop(self, hop: int, changes: Mapping[str, float]) -> None:
         """Change a hop's policy (D57)."""

@@ -12,6 +12,7 @@ from azsim.dataplane.reference.balancer import Balancer
 from azsim.dataplane.reference.clock import Clock, Key
 from azsim.dataplane.reference.guard import Guard
 from azsim.dataplane.reference.ledger import Ledger
+from azsim.dataplane.reference.names import Address, Name
 from azsim.dataplane.reference.network import Network
 from azsim.dataplane.reference.proxy import Proxy
 from azsim.dataplane.reference.store import Store
@@ -41,6 +42,8 @@ class Hop:
     store: Store | None  # of the service that is called
     retries_on: bool = True
     proxies: Sequence[Proxy] = ()  # of its client processes, or one for all of them; none: the balancer itself (D100)
+    name: Name | None = None  # of a zonal balancer
+    addresses: list[Address] = field(default_factory=list)  # of that name, by client process
     guards: list[Guard] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,13 +77,24 @@ class Hop:
             self.tokens[bucket] -= cost
         return True
 
-    def proxy_of(self, client: int, key: Key) -> Proxy | None:
-        """The proxy that a client's attempt goes through (D100): its own, or one drawn by key."""
+    def proxy_of(self, client: int, key: Key, zone: int | None = None) -> Proxy | None:
+        """The proxy that a client's attempt goes through (D100): its own, or one drawn by key, in a zone if given."""
         if not self.proxies:
             return None
         if self.proxies[0].is_callers:
             return self.proxies[client]
-        return self.proxies[index_below(key_hash(self.run_key, *key, NODE), len(self.proxies))]
+        nodes = [proxy for proxy in self.proxies if zone is None or proxy.zone == zone]
+        return nodes[index_below(key_hash(self.run_key, *key, NODE), len(nodes))]
+
+    def zone_for(self, client: int, place: int, key: Key) -> int | None:
+        """The zone whose node a client's attempt goes to, None: the name does not resolve (D112)."""
+        assert self.name is not None
+        return self.name.zone_for(self.addresses[client], place, key)
+
+    def resolve_by(self, name: Name) -> None:
+        """Let the clients find their balancer by a name."""
+        self.name = name
+        self.addresses = [Address() for _ in range(self.clients)]
 
     def refill(self, client: int) -> None:
         """Fill a client's bucket."""
@@ -90,6 +104,8 @@ class Hop:
         """A client process starts anew: its bucket is full, and it remembers nothing (D33)."""
         self.refill(client)
         self.guards[client] = self._new_guard()
+        if self.name is not None:
+            self.addresses[client] = Address()
 
     def hears(self, client: int, period: int | None, outcome: Outcome) -> None:
         """An attempt of a client has its outcome (D62, D63, D68); `period` is what the breaker gave it."""
@@ -98,6 +114,8 @@ class Hop:
             bucket = self.row.buckets_first + client
             self.tokens[bucket] = max(0, self.tokens[bucket] - 1000)
         self.guards[client].hears(outcome)
+        if self.name is not None:
+            self.name.hears(self.addresses[client], outcome)
 
     def allows_retry(self, client: int) -> bool:
         """Whether a client's budget, if it is no bucket to pay from, lets it retry (D61, D62)."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Protocol
 
 from azsim.base.seeds import LOSS_BACK, LOSS_CANCEL, LOSS_THERE, key_hash
-from azsim.dataplane.codes import INFINITE, Kind, Outcome
+from azsim.dataplane.codes import INFINITE, InstanceState, Kind, Outcome
 from azsim.dataplane.layout import Plan
 from azsim.dataplane.reference.clock import Clock, Key
 from azsim.dataplane.reference.ledger import Ledger
@@ -69,6 +70,7 @@ class Dispatch:
     is_probe: bool = False
     by_ns: int = INFINITE  # when the calls made for it must have ended (R7)
     operation: int = -1  # what is asked for: a row of Plan.operations, -1 the target's own
+    via: int | None = None  # zone of the balancer's node between them, where that may be lost (D111)
     delay_ns: int = 0
     degraded: bool = False  # written by the target: an optional call failed
 
@@ -84,6 +86,7 @@ class Network:
         self._cut = [[False] * places for _ in range(places)]
         self._loss = [[0.0] * places for _ in range(places)]
         self._run_key = plan.key
+        self.nodes = [InstanceState.UP] * len(plan.zones)  # of zonal balancers
 
     def set_link(self, place_a: int, place_b: int, cut: bool) -> None:
         """Cut or mend a link, both ways."""
@@ -95,41 +98,58 @@ class Network:
 
     def _loses(self, dispatch: Dispatch, purpose: int) -> bool:
         """Whether a packet of a dispatch gets lost; drawn at its send (D50)."""
-        target = dispatch.target
-        share = either(self._loss[dispatch.place][target.zone], target.loss)
+        lossy = [self._loss[place][other] for place, other in self._legs(dispatch)]
+        share = either(reduce(either, lossy), dispatch.target.loss)
         return share > 0.0 and unit(key_hash(self._run_key, *dispatch.key, purpose)) < share
+
+    def _legs(self, dispatch: Dispatch) -> list[tuple[int, int]]:
+        """The links between a dispatch's sender and its target."""
+        via, zone = dispatch.via, dispatch.target.zone
+        return [(dispatch.place, zone)] if via is None else [(dispatch.place, via), (via, zone)]
+
+    def _is_cut(self, dispatch: Dispatch) -> bool:
+        """Whether nothing gets through between a dispatch's sender and its target."""
+        node_lost = dispatch.via is not None and self.nodes[dispatch.via] is not InstanceState.UP
+        return node_lost or any(self._cut[place][other] for place, other in self._legs(dispatch))
+
+    def _travels_ns(self, dispatch: Dispatch) -> int:
+        return sum(self._delay_ns[place][other] for place, other in self._legs(dispatch))
+
+    def reaches(self, place: int, zone: int, connect_timeout_ns: int) -> bool:
+        """Whether a client can connect to the nodes in a zone, or is refused at least."""
+        connects = not self._cut[place][zone] and self._delay_ns[place][zone] <= connect_timeout_ns
+        return connects and self.nodes[zone] is not InstanceState.DEAD
 
     def send(self, dispatch: Dispatch, connect_timeout_ns: int) -> None:
         """Put a dispatch on its way (D5)."""
-        target = dispatch.target
-        dispatch.delay_ns = self._delay_ns[dispatch.place][target.zone] + target.latency_ns
-        cut = self._cut[dispatch.place][target.zone]
-        if cut or dispatch.delay_ns > connect_timeout_ns or self._loses(dispatch, LOSS_THERE):
+        dispatch.delay_ns = self._travels_ns(dispatch) + dispatch.target.latency_ns
+        too_long = dispatch.via is None and dispatch.delay_ns > connect_timeout_ns
+        if self._is_cut(dispatch) or too_long or self._loses(dispatch, LOSS_THERE):
             dispatch.sender.lost(dispatch)
             return
         arrival_ns = self._clock.now_ns + dispatch.delay_ns
         self._clock.at(arrival_ns, Kind.DELIVERY, dispatch.key, lambda: self._deliver(dispatch))
 
     def _deliver(self, dispatch: Dispatch) -> None:
-        if self._cut[dispatch.place][dispatch.target.zone] or not dispatch.target.receive(dispatch):
+        if self._is_cut(dispatch) or not dispatch.target.receive(dispatch):
             dispatch.sender.lost(dispatch)
 
     def answer(self, dispatch: Dispatch, outcome: Outcome, cpu: int = 0) -> None:
         """Send the answer to a dispatch (D11); `cpu`: what its job has used."""
-        service, zone = dispatch.target.service, dispatch.target.zone
-        lost = self._cut[zone][dispatch.place] or self._loses(dispatch, LOSS_BACK)
+        service = dispatch.target.service
+        lost = self._is_cut(dispatch) or self._loses(dispatch, LOSS_BACK)
         if lost or outcome is not Outcome.OK:
             self._ledger.settle(service, cpu, useful=False)  # D24
             cpu = 0
         if not lost:
-            arrival_ns = self._clock.now_ns + self._delay_ns[zone][dispatch.place]
+            arrival_ns = self._clock.now_ns + self._travels_ns(dispatch)
             self._clock.at(
                 arrival_ns, Kind.RESPONSE, dispatch.key, lambda: self._answer_arrives(dispatch, outcome, cpu)
             )
 
     def _answer_arrives(self, dispatch: Dispatch, outcome: Outcome, cpu: int) -> None:
         sender, service = dispatch.sender, dispatch.target.service
-        if self._cut[dispatch.target.zone][dispatch.place] or not sender.awaits(dispatch):
+        if self._is_cut(dispatch) or not sender.awaits(dispatch):
             self._ledger.settle(service, cpu, useful=False)
         elif sender.host is not None and sender.host.paused:
             sender.host.park(Kind.RESPONSE, dispatch.key, lambda: self._answer_arrives(dispatch, outcome, cpu))  # D25
@@ -139,10 +159,10 @@ class Network:
 
     def cancel(self, dispatch: Dispatch) -> None:
         """Send a cancel after a dispatch, as long under way as that was (D13)."""
-        if not self._cut[dispatch.place][dispatch.target.zone] and not self._loses(dispatch, LOSS_CANCEL):
+        if not self._is_cut(dispatch) and not self._loses(dispatch, LOSS_CANCEL):
             arrival_ns = self._clock.now_ns + dispatch.delay_ns
             self._clock.at(arrival_ns, Kind.CANCEL, dispatch.key, lambda: self._cancel_arrives(dispatch))
 
     def _cancel_arrives(self, dispatch: Dispatch) -> None:
-        if not self._cut[dispatch.place][dispatch.target.zone]:
+        if not self._is_cut(dispatch):
             dispatch.target.cancel(dispatch)

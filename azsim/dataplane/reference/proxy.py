@@ -56,7 +56,7 @@ class Proxy:
 
     service, balancing: rows of Plan.services and Plan.balancing; targets by id, with their weights; in_view, members:
     the balancer's view and who its targets are, shared by its proxies; callers(hop, zone): how many callers of a hop
-    there are in a zone.
+    there are in a zone; zone: where it is lost, None: it stands outside the zones.
     """
 
     def __init__(
@@ -71,7 +71,10 @@ class Proxy:
         outside: int,
         callers: Callable[[int, int], int],
         clock: Clock,
+        zone: int | None = None,
     ) -> None:
+        self.zone = zone
+        self.life = 0  # how often it has been lost
         self.waiting: list[Waiter] = []
         self._run_key = run_key
         self._service = service
@@ -112,6 +115,13 @@ class Proxy:
         """How long a call may wait for a target."""
         return int(self._row.wait_ns)
 
+    def die(self) -> None:
+        """Be lost with all that it holds, and begin anew (D111)."""
+        self.life += 1
+        self.empty()
+        self.waiting.clear()
+        self.forget()
+
     # Who may get a dispatch.
 
     def _is_out(self, target: Host) -> bool:
@@ -127,7 +137,8 @@ class Proxy:
     def _eligible(self) -> list[Host]:
         """D101."""
         self._sweep()
-        members = [target for target in self._targets if self._members[target]]
+        own = None if self._service.cross_zone else self.zone
+        members = [target for target in self._targets if self._members[target] and own in (None, target.zone)]
         eligible = [target for target in members if self._in_view[target] and not self._is_out(target)]
         below, fewer_than = self._service.fail_open_below, self._service.fail_open_fewer
         return members if fails_open(len(eligible), len(members), below, fewer_than) else eligible
