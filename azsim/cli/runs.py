@@ -91,7 +91,10 @@ def _left(given: Mapping[str, Any], path: Path, beside: Path) -> Run:
         raise RunError(f"{beside}: not there; `azsim run` leaves it beside {path.name}, and both are needed")
     scenario = load(beside)
     if scenario.digest != result.digest:
-        raise RunError(f"{beside}: another scenario than that of {path.name}; run the scenario again")
+        raise RunError(
+            f"{beside}: another scenario than that of {path.name}, or completed by another version of azsim with other "
+            "defaults; run the scenario again"
+        )
     return Run(result, scenario, str(beside), {})
 
 
