@@ -99,28 +99,35 @@ def children(pid: int) -> list[int]:
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_killed_workers_cost_time_alone(kills: int, tmp_path: Path) -> None:
     before = set(children(os.getpid()))
-    killed: list[int] = []
+    done = [0]
+    killed: list[int] = []  # how many runs were done at each kill
     moments = random.Random(kills)
     over = threading.Event()
 
     def kill() -> None:
-        while len(killed) < kills and not over.wait(moments.uniform(0.1, 0.6)):
+        while len(killed) < kills and not over.wait(moments.uniform(0.0, 0.5)):
+            # New workers take a while to start; killed faster than that, they would never get anything done.
+            if killed and done[0] <= killed[-1]:
+                continue
             found = [pid for pid in children(os.getpid()) if pid not in before]
             # The resource tracker of multiprocessing is a child, too.
             found = [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
             if found:
+                killed.append(done[0])
                 os.kill(moments.choice(found), signal.SIGKILL)
-                killed.append(1)
+
+    def told(finished: int, _: int) -> None:
+        done[0] = finished
 
     killer = threading.Thread(target=kill)
     killer.start()
     tasks = [task(k) for k in range(75 * kills)]
     with Store(tmp_path / "s") as store:
         with Collector(store, workers(2), run_slow) as collector:
-            rows = collector.rows(tasks)
+            rows = collector.rows(tasks, told)
         over.set()
         killer.join()
-        assert killed
+        assert len(killed) > kills // 2
         assert as_csv(table(rows)) == as_csv(table(store)) == as_csv(table(map(run_fake, tasks)))
 
 
