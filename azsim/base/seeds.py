@@ -43,6 +43,7 @@ LOSS_CANCEL = 1536 + 3
 MALFORMED = 1536 + 5
 THINK = 1536 + 6
 LOOKUP = 1536 + 7  # what a cache is asked for
+HAZARD = 1536 + 20  # on the wire of a controller
 
 _MASK = (1 << 64) - 1
 _A = 0x9E3779B97F4A7C15

@@ -33,6 +33,11 @@ class Alarm(Controller[Point | Due, Alert]):
         self._state = AlarmState.INSUFFICIENT_DATA
         self.listeners: list[Callable[[Alert], None]] = []
 
+    @property
+    def alarm(self) -> str:
+        """What its group calls it."""
+        return self._spec.name
+
     def sense(self, reading: Point | Due) -> None:
         """Take in a point, or that it is time to judge."""
         if isinstance(reading, Point):
@@ -40,12 +45,12 @@ class Alarm(Controller[Point | Due, Alert]):
         else:
             self._due = max(self._due, reading.number)
 
-    def receive(self, reading: Point | Due) -> None:
+    def take(self, reading: Point | Due) -> None:
         """A point alone changes nothing yet: alarms judge on a beat of their own."""
         if isinstance(reading, Point) and not self.halted:
-            self.sense(reading)
+            self.update(reading)
         else:
-            super().receive(reading)
+            super().take(reading)
 
     def decide(self) -> Iterable[Alert]:
         """Judge the evaluation range."""

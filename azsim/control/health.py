@@ -12,7 +12,7 @@ from azsim.control.router import Router, Verdict
 from azsim.dataplane.protocol import Notice
 
 
-class HealthChecker(Controller[Notice, Verdict]):
+class HealthChecker(Controller[Notice | Verdict, Verdict]):
     """Publishes a verdict for each target whose sensed health differs from the last one published."""
 
     def __init__(self, world: World, router: Router, propagation_ns: int) -> None:
@@ -26,12 +26,14 @@ class HealthChecker(Controller[Notice, Verdict]):
     def add(self, instance: int) -> None:
         """A new target, unhealthy until it has passed a probe."""
         self._sensed[instance] = self._published[instance] = False
+        if self.wires is not None:
+            self.wires.state(Verdict(instance, False))
 
     def remove(self, instance: int) -> None:
         """A target is one no more."""
         self._doubtful = [other for other in self._doubtful if other != instance]
 
-    def sense(self, reading: Notice) -> None:
+    def sense(self, reading: Notice | Verdict) -> None:
         """Take in what the probes of one target say."""
         self._sensed[reading.instance] = reading.healthy
         self._doubtful.append(reading.instance)
@@ -44,6 +46,11 @@ class HealthChecker(Controller[Notice, Verdict]):
             for instance in doubtful
             if self._sensed[instance] != self._published.get(instance, True)
         ]
+
+    def can(self, action: Verdict) -> bool:
+        """Whether it is news about a target."""
+        published = self._published.get(action.instance, True)
+        return action.instance in self._router.members and action.healthy != published
 
     def act(self, action: Verdict) -> None:
         """Publish; the router hears of it after the propagation (D19)."""

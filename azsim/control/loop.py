@@ -1,14 +1,14 @@
 """The one shape of every controller (T2): sense, correct the process model, decide, act.
 
 Sensing, the model and acting are three wires. What a controller believes may differ from what is true: it hears only
-what its sensors send, and never reads the data plane.
+what its sensors send, and never reads the data plane. Each wire may have hazards (control/hazards.py).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 Reading = TypeVar("Reading")
 Action = TypeVar("Action")
@@ -34,12 +34,33 @@ class World(Protocol):
         ...
 
 
+class Wires(Protocol):
+    """The three wires of a controller that has hazards."""
+
+    def sense(self, reading: Any) -> None:
+        """A reading sets out."""
+        ...
+
+    def state(self, reading: Any) -> None:
+        """What the sensors would say if they were asked, though they say nothing now."""
+        ...
+
+    def update(self, reading: Any) -> None:
+        """The model is to be brought up to date by a reading that has arrived."""
+        ...
+
+    def carry_out(self, actions: Iterable[Any]) -> None:
+        """What is decided sets out."""
+        ...
+
+
 class Controller(ABC, Generic[Reading, Action]):
-    """A controller called `name`, which events carry as their source."""
+    """A controller called `name`, which events carry as their source. `wires` is None where none has a hazard."""
 
     def __init__(self, name: str, world: World) -> None:
         self.name = name
         self.world = world
+        self.wires: Wires | None = None
         self._halted = False
         self._held: list[Reading] = []
 
@@ -49,13 +70,19 @@ class Controller(ABC, Generic[Reading, Action]):
         return self._halted
 
     def receive(self, reading: Reading) -> None:
+        """A reading sets out for the controller."""
+        if self.wires is None:
+            self.take(reading)
+        else:
+            self.wires.sense(reading)
+
+    def take(self, reading: Reading) -> None:
         """One turn of the loop, when a reading arrives; while the controller is halted it waits."""
         if self._halted:
             self._held.append(reading)
             return
-        self.sense(reading)
-        for action in self.decide():
-            self.act(action)
+        self.update(reading)
+        self.carry_out()
 
     def halt(self) -> None:
         """Stop acting: the zone it lives in is lost (O8)."""
@@ -66,9 +93,27 @@ class Controller(ABC, Generic[Reading, Action]):
         self._halted = False
         held, self._held = self._held, []
         for reading in held:
+            self.update(reading)
+        self.carry_out()
+
+    def update(self, reading: Reading) -> None:
+        """Bring the process model up to date."""
+        if self.wires is None:
             self.sense(reading)
-        for action in self.decide():
-            self.act(action)
+        else:
+            self.wires.update(reading)
+
+    def carry_out(self) -> None:
+        """Decide, and act."""
+        if self.wires is None:
+            for action in self.decide():
+                self.act(action)
+        else:
+            self.wires.carry_out(self.decide())
+
+    def can(self, action: Action) -> bool:
+        """Whether an action that comes late, or was never decided on, still makes sense."""
+        return True
 
     @abstractmethod
     def sense(self, reading: Reading) -> None:

@@ -21,6 +21,7 @@ from azsim.control.shift import Shift
 from azsim.control.specs import ControlSpec, GroupSpec, ShiftSpec
 from azsim.control.targets import Targets
 from azsim.control.telemetry import Gauge, Pipeline, Sensors
+from azsim.control.wiring import with_hazards
 from azsim.dataplane.layout import Dns, Plan, Standby
 from azsim.dataplane.protocol import Notice
 from azsim.policy.distributions import unit
@@ -75,6 +76,7 @@ class ControlPlane:
         self._service = plan.instances["service"].tolist()
         self._checkers: dict[int, HealthChecker] = {}
         self._routers: dict[int, Router] = {}
+        self._by_name: dict[str, Controller[Any, Any]] = {}
         self._in_zone: dict[int, list[Controller[Any, Any]]] = {}  # controllers by the zone they live in
         self._pipeline = Pipeline(world, hands, self._spec.telemetry)
         absent = absent_at_start(plan, self._spec)
@@ -101,6 +103,7 @@ class ControlPlane:
             shifts = [one for one in self._spec.shifts if number in one.services]
             if shifts:
                 self._shift(number, name, shifts)
+        self._wires = with_hazards(self._spec.hazards, self._by_name, self._routers, plan, world)
 
     def _name_server(self, plan: Plan, rule: Dns, set_listed: Callable[[int, int, bool], None]) -> NameServer:
         own = plan.instances["service"] == rule.service
@@ -120,6 +123,7 @@ class ControlPlane:
 
     def _live_in(self, zone: int, *controllers: Controller[Any, Any]) -> None:
         self._in_zone.setdefault(zone, []).extend(controllers)
+        self._by_name |= {controller.name: controller for controller in controllers}
 
     def _promotion(self, plan: Plan, standby: Standby, set_member: Callable[[int, bool], None]) -> Promotion:
         own = plan.instances["service"] == standby.service
@@ -198,6 +202,10 @@ class ControlPlane:
             return any(router.holds_healthy(i) for i in elsewhere) if router is not None else bool(elsewhere)
 
         Shift(self._world, name, shifts, self._plan.zones, set_shifted, is_served)
+
+    def set_hazard(self, number: int, on: bool) -> None:
+        """A hazard begins or ends."""
+        self._wires[number].set_hazard(number, on)
 
     def set_zone(self, zone: int, lost: bool) -> None:
         """Stop the controllers in a zone, or let them go on; they take up what they have missed (O8)."""

@@ -57,6 +57,11 @@ class Router(Controller[Verdict, Verdict]):
         return instance in self._members and instance not in self._out
 
     @property
+    def members(self) -> Collection[int]:
+        """The instances that are targets."""
+        return self._members
+
+    @property
     def fails_open(self) -> bool:
         """Whether the nodes, by this view, ignore health and use every target."""
         total = len(self._members)
@@ -68,6 +73,8 @@ class Router(Controller[Verdict, Verdict]):
         self._out.add(instance)
         self._new.add(instance)
         self._show(instance, False)
+        if self.wires is not None:
+            self.wires.state(Verdict(instance, False))
 
     def take_out(self, instance: int) -> None:
         """A target is known to be gone, whatever its probes say."""
@@ -95,6 +102,10 @@ class Router(Controller[Verdict, Verdict]):
         """Changes of the view that bring it in line with the verdicts."""
         due, self._due = self._due, {}
         return [verdict for verdict in due.values() if verdict.healthy == (verdict.instance in self._out)]
+
+    def can(self, action: Verdict) -> bool:
+        """Whether it changes the view of a target."""
+        return action.instance in self._members and action.healthy == (action.instance in self._out)
 
     def act(self, action: Verdict) -> None:
         """Change the view."""

@@ -264,6 +264,14 @@ class Group(Controller[Reading, Action]):
                 found.append(Dismiss(gone))
         return found
 
+    def newest(self, zone: int) -> int | None:
+        """The instance of a zone that would go first; None where none may."""
+        return self.members.to_dismiss(zone, ())
+
+    def can(self, action: Action) -> bool:
+        """Only what is in service can be taken out."""
+        return not isinstance(action, Dismiss) or action.instance in self.members.at(Stage.IN_SERVICE)
+
     def act(self, action: Action) -> None:
         """Launch, enlist, dismiss or stop."""
         match action:

@@ -186,9 +186,23 @@ class ShiftSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class HazardSpec:
+    """A hazard on a wire of a controller (T2)."""
+
+    number: int  # among all hazards
+    controller: str
+    wire: str
+    name: str
+    size: float  # ns, or a plain number (policy/hazards.py)
+    probability: float
+    zone: int = -1  # only what is about it; -1: all
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSpec:
     """All of it."""
 
     shifts: tuple[ShiftSpec, ...] = ()
     groups: tuple[GroupSpec, ...] = ()
     telemetry: TelemetrySpec = field(default_factory=TelemetrySpec)
+    hazards: tuple[HazardSpec, ...] = ()

@@ -20,6 +20,7 @@ from azsim.scenario.fields import (
     key,
     unbuilt,
 )
+from azsim.scenario.hazards import Hazard
 from azsim.scenario.hypothesis import Abort, Hypothesis
 from azsim.scenario.observability import Observability, ZonalShift
 from azsim.scenario.service import Service
@@ -92,4 +93,8 @@ class Contents(Model):
         "Zones that are shifted away, and back.", default=(), example=[{"zone": "c", "at": "10min", "for": "25min"}]
     )
     operators: Unbuilt = unbuilt("People who watch and act.", "faults at the times they would act")
-    hazards: Unbuilt = unbuilt("Flaws on the wires of controllers.", "balancer: {health: {propagation: 30s}}")
+    hazards: OrNoEntries[Hazard] = key(
+        "Flaws on the wires of controllers (T2).",
+        default=(),
+        example=[{"on": "health.web", "sensor": "delayed", "at": "5min"}],
+    )

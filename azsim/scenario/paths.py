@@ -12,11 +12,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from azsim.base.errors import ScenarioError
+from azsim.policy.hazards import WIRES
 from azsim.scenario import faults
 from azsim.scenario.operation import STEP_KINDS
 from azsim.scenario.tree import Node, Origin, Path, mapping, scalar, sequence, shown
 
-ENTRY_KINDS: Final = frozenset((*faults.KINDS, *faults.UNBUILT_KINDS, *STEP_KINDS, "instances"))
+ENTRY_KINDS: Final = frozenset((*faults.KINDS, *faults.UNBUILT_KINDS, *STEP_KINDS, *WIRES, "instances"))
 _PART_CHARACTERS_MAX: Final = 64  # of a key in a message
 _NAMED: Final = (("traffic",), ("services",))
 

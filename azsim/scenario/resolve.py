@@ -52,7 +52,7 @@ def with_files(tree: Node, folder: FilePath) -> Node:
 
 def completed(tree: Node) -> Node:
     """The tree with presets and `retries` carried out, with overrides that hold every key of an instance and an id on
-    every fault.
+    every fault and hazard.
     """
     for path in _PRESET_BLOCKS:
         tree = _changed(tree, path, lambda node, key, block=path[-1]: started(block, node, key))  # type: ignore[misc]
@@ -62,7 +62,9 @@ def completed(tree: Node) -> Node:
         callers = _callers(child(tree, "services"))
         for path in _CALLS:
             tree = _changed(tree, ("services", "*", *path), lambda node, _: _without_inner_retry(node, callers))
-    return _changed(tree, ("faults",), lambda node, _: _with_ids(node))
+    for listed in ("faults", "hazards"):
+        tree = _changed(tree, (listed,), lambda node, _: _with_ids(node))
+    return tree
 
 
 def _changed(node: Node, path: tuple[str, ...], change: Callable[[Node, str], Node], done: str = "") -> Node:

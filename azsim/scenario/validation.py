@@ -27,6 +27,7 @@ from azsim.scenario.retry import Retry
 from azsim.scenario.service import Balancer, Instance, Service
 from azsim.scenario.traffic import Population
 from azsim.scenario.tree import Path
+from azsim.scenario.validation_hazards import hazard_problems
 from azsim.scenario.validation_scaling import scaling_problems, shift_problems
 
 INSTANCES_MAX: Final = 100_000
@@ -41,6 +42,7 @@ def problems_across(contents: Contents) -> list[Problem]:
     checks = (
         *(_zones, _pairs, _times, _traffic, _services, _proxies, _calls, _faults, _stresses, _data_loss, _abort),
         shift_problems,
+        hazard_problems,
     )
     return [problem for check in checks for problem in check(contents)]
 

@@ -35,6 +35,7 @@ class Lever(IntEnum):
     CAPACITY = 14  # zone; True: it gives no new instances
     NODES = 15  # zone; InstanceState of the balancers' nodes in it
     NAME = 16  # service; True: its name does not resolve
+    HAZARD = 20  # hazard; True: it is on its wire
 
 
 OF_INSTANCES = {
@@ -135,7 +136,7 @@ def effective(lever: Lever, values: Collection[Any]) -> Any:
         threads = math.fsum(value[0] for value in values)
         load = math.fsum(value[1] for value in values)
         return threads, load, max((value[2] for value in values), default=cpu.SHARED)
-    if lever in (Lever.LINK, Lever.NAME, Lever.CONTROL, Lever.CAPACITY):
+    if lever in (Lever.LINK, Lever.NAME, Lever.CONTROL, Lever.CAPACITY, Lever.HAZARD):
         return bool(values)
     if lever == Lever.NODES:
         return max(values, default=InstanceState.UP)  # by how much they take

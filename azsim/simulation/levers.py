@@ -23,7 +23,7 @@ SHIFTS: Final = -2
 class Levers:
     """All that can be moved on one data plane. `set_control(zone, lost)` stops controllers and lets them go on,
     `set_capacity(zone, refused)` says whether a zone gives instances, `see_nodes(zone, why, lost)` whether those
-    outside have lost the balancers' nodes in it.
+    outside have lost the balancers' nodes in it, `set_hazard(number, on)` lets hazards begin and end.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Levers:
         set_control: Callable[[int, bool], None] = lambda zone, lost: None,
         set_capacity: Callable[[int, bool], None] = lambda zone, refused: None,
         see_nodes: Callable[[int, str, bool], None] = lambda zone, why, lost: None,
+        set_hazard: Callable[[int, bool], None] = lambda number, on: None,
     ) -> None:
         self._values: dict[tuple[Lever, Any], dict[int, Any]] = {}  # by what is acted on, then by who acts
         self._told: dict[tuple[Lever, Any], Any] = {}  # what the data plane holds, where not the default
@@ -54,6 +55,7 @@ class Levers:
             Lever.CAPACITY: set_capacity,
             Lever.NODES: self._set_nodes,
             Lever.NAME: lambda service, fails: plane.set_resolves(service, not fails),
+            Lever.HAZARD: set_hazard,
         }
         self._plane = plane
         self._see_nodes = see_nodes

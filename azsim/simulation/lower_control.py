@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from azsim.base.units import SECOND_NS
 from azsim.control.specs import (
@@ -13,6 +13,7 @@ from azsim.control.specs import (
     AlarmSpec,
     ControlSpec,
     GroupSpec,
+    HazardSpec,
     HealthSpec,
     LaunchSpec,
     PolicySpec,
@@ -27,7 +28,7 @@ from azsim.control.specs import (
     Threshold,
 )
 from azsim.policy import alarms, distributions, scaling
-from azsim.scenario import Scenario, launches
+from azsim.scenario import Scenario, hazards, launches
 from azsim.scenario import scaling as written
 from azsim.scenario.observability import Observability, ZonalShift
 from azsim.scenario.service import Service
@@ -50,6 +51,7 @@ def lower_control(scenario: Scenario) -> ControlSpec:
         shifts=tuple(_shift(scenario, shift) for shift in scenario.shifts),
         groups=tuple(groups),
         telemetry=_telemetry(telemetry),
+        hazards=tuple(_hazard(number, hazard, scenario.zones) for number, hazard in enumerate(scenario.hazards)),
     )
 
 
@@ -93,6 +95,11 @@ def _groups(scenario: Scenario, number: int, name: str, service: Service, spec: 
             alarms=tuple(_alarms(spec)),
             policies=tuple(_policy(number, policy) for number, policy in enumerate(spec.policies)),
         )
+
+
+def _hazard(number: int, hazard: hazards.Hazard, zones: Sequence[str]) -> HazardSpec:
+    kind, zone = hazard.kind, -1 if hazard.zone is None else zones.index(hazard.zone)
+    return HazardSpec(number, hazard.on, kind.wire, kind.name, hazard.amount, hazard.chance, zone)
 
 
 def _health(health: launches.Replacement) -> HealthSpec:

@@ -11,6 +11,7 @@ from azsim.base.units import format_duration, format_share
 from azsim.policy import cpu
 from azsim.scenario import Scenario
 from azsim.scenario import faults as written
+from azsim.scenario.hazards import Hazard
 from azsim.simulation.effects import AbortCondition, Effect, Fault, Lever, Stage, crashed, cut, dead, nodes_lost, paused
 from azsim.simulation.lower import changed_rows, instance_numbers
 
@@ -31,9 +32,19 @@ _ZONE_BACK = {
 
 
 def lower_faults(scenario: Scenario) -> tuple[Fault, ...]:
-    """The faults of a scenario, as listed, acting on things by their numbers in its tables."""
+    """The faults of a scenario and then its hazards, as listed, acting on things by their numbers in its tables."""
     numbers = instance_numbers(scenario)
-    return tuple(one for fault in scenario.faults for one in _times(fault, _fault(fault, scenario, numbers)))
+    faults = (one for fault in scenario.faults for one in _times(fault, _fault(fault, scenario, numbers)))
+    return (*faults, *(_hazard(number, hazard) for number, hazard in enumerate(scenario.hazards)))
+
+
+def _hazard(number: int, hazard: Hazard) -> Fault:
+    """A hazard on a controller's wire comes, goes and is judged as a fault is."""
+    where = "" if hazard.zone is None else f" (zone {hazard.zone})"
+    what = f"{hazard.on}: {hazard.kind.wire} {hazard.kind.name}{where}"
+    ((start_ns, end_ns),) = hazard.times
+    effects = (Effect(Lever.HAZARD, number, True),)
+    return Fault(hazard.id, "hazard", what, what, f"{what} is over", start_ns, end_ns, effects, ())
 
 
 def lower_abort(scenario: Scenario) -> tuple[AbortCondition, ...]:

@@ -75,6 +75,7 @@ class Pass:
             lambda zone, lost: control.set_zone(zone, lost),
             lambda zone, refused: self.machines.set_capacity(zone, refused),
             lambda zone, why, lost: control.see_nodes(zone, why, lost),
+            lambda number, on: control.set_hazard(number, on),
         )
         self.machines = Machines(
             env, plane, levers, self.absent, self._set_view, lambda instance: self.faults.gone(instance)

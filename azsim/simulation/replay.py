@@ -220,7 +220,9 @@ class _Inquiry:
     def edges_ns(self) -> list[int]:
         """When faults started and ended, and when others would in a longer run."""
         happened = [(fault.start_ns, fault.end_ns) for fault in self.trace.faults]
-        planned = [times for fault in self.trace.scenario.faults for times in fault.times]
+        scenario = self.trace.scenario
+        planned = [times for fault in scenario.faults for times in fault.times]
+        planned += [times for hazard in scenario.hazards for times in hazard.times]
         return [edge for edges in (*happened, *planned) for edge in edges if edge is not None]
 
     @property
