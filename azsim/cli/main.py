@@ -30,6 +30,7 @@ VERBS: Final[Mapping[str, str]] = {
     "compare": "Replay two scenarios on the same chance, side by side.",
     "tune": "Look for settings that keep it up at the least cost.",
     "explain": "Say which mechanisms bring it down, by switching them off.",
+    "hazards": "Try what can go wrong in every control loop, one thing at a time.",
     "margin": "Find how far a knob can be turned before it goes down too often.",
     "calibrate": "Turn access logs and tables into scenario keys.",
     "schema": "Print the JSON Schema of scenario files.",
