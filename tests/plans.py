@@ -36,8 +36,9 @@ from azsim.dataplane.layout import (
     TRAIT,
     WORK_STEP,
     Plan,
+    times_words,
 )
-from azsim.policy import breakers, guards, limits
+from azsim.policy import breakers, guards, hedging, limits
 from azsim.policy.arrivals import UNITS_PER_NS, increment
 from azsim.policy.balancing import ROUND_ROBIN, WEIGHTED_RANDOM
 from azsim.policy.distributions import CONSTANT
@@ -94,6 +95,19 @@ POLICY_DEFAULTS: Fields = {  # given among the fields of a hop
     "breaker_window": 1,
     "breaker_part_ns": 1,
     "cached": 0,
+    "hedges": 0,
+    "hedge_budget": hedging.FREE,
+    "hedge_delay_ns": 0,
+    "hedge_samples": 0,  # 0: the delay is fixed
+    "hedge_place": 0,
+    "hedge_part_ns": 1,
+    "hedge_ratio": 0,
+    "hedge_reserve": 0,
+    "pool_max": 0,
+    "pool_acquire_ns": INFINITE,
+    "pool_idle_ns": INFINITE,
+    "handshake_trips": 0,
+    "handshake_ns": 0,
 }
 METERED = (guards.RATIO, guards.CLIENT_THROTTLING)
 SERVICE_DEFAULTS: Fields = {
@@ -419,13 +433,13 @@ def make_plan(
     number_of = {spec.name: number for number, spec in enumerate(services)}
     names_of_operations = [f"{spec.name}.{name}" for spec in services for name in spec.operations]
     hops: list[Fields] = []
-    buckets = meters = breaker_count = ring_places = 0
+    buckets = meters = breaker_count = ring_places = times = pools = pool_places = 0
 
     def asked(callee: str, operation: str | None) -> int:
         return -1 if operation is None else names_of_operations.index(f"{callee}.{operation}")
 
     def add_hop(fields: Fields, callee: str, clients: int, caller: int = -1, population: int = -1) -> int:
-        nonlocal buckets, meters, breaker_count, ring_places
+        nonlocal buckets, meters, breaker_count, ring_places, times, pools, pool_places
         has_budget = fields["budget_capacity"] is not None
         hop = fields | {
             "service": number_of[callee],
@@ -443,6 +457,15 @@ def make_plan(
         breaker_count += clients if has_breaker else 0
         ring_places += clients * hop["breaker_window"] if has_breaker else 0
         meters += clients if has_breaker else 0
+        hop |= {"hedge_meters": meters if hop["hedge_budget"] == hedging.OF_ITS_OWN else -1}
+        meters += clients if hop["hedge_meters"] >= 0 else 0
+        hop |= {"hedge_times": times if hop["hedge_samples"] > 0 else -1}
+        times += clients * times_words(hop["hedge_samples"]) if hop["hedge_samples"] > 0 else 0
+        called = services[number_of[callee]].per_zone
+        instances = called * len(zones) if isinstance(called, int) else sum(called.values())
+        hop |= {"pool_clients": clients, "pools_first": pools, "pool_offset": pool_places - pools * hop["pool_max"]}
+        pools += clients * instances if hop["pool_max"] else 0
+        pool_places += clients * instances * hop["pool_max"]
         hops.append(hop)
         return len(hops) - 1
 
@@ -547,6 +570,9 @@ def make_plan(
         meters=meters,
         breakers=breaker_count,
         ring_places=ring_places,
+        times=times,
+        pools=pools,
+        pool_places=pool_places,
         shared_cpu=shared_cpu,
         rich=rich
         or any(spec.priority for spec in populations)

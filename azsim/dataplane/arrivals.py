@@ -1,13 +1,17 @@
-"""The kernel's open-loop arrivals, reckoned in batches (O5, D20, D31)."""
+"""When requests arrive: open-loop ones reckoned in batches (O5, D20, D31), closed-loop ones after a thought (D54)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from azsim.base.jit import hot, part
-from azsim.dataplane.codes import INFINITE
+from azsim.dataplane.codes import INFINITE, Kind
+from azsim.dataplane.queues import schedule
 from azsim.dataplane.state import BATCH, arrivals_of, np_int, populations_of, recorded_of, segments_of
 from azsim.policy.arrivals import increment, integral, time_to
+from azsim.policy.users import think_ns
+
+_REQUEST_ARRIVAL = int(Kind.REQUEST_ARRIVAL)
 
 
 @part
@@ -149,3 +153,13 @@ def find_first_arrival(a: Any) -> None:
             first = q
     a.arrival_population = first
     a.arrival_ns = populations[first].next_ns
+
+
+@part
+def user_thinks(a: Any, p: int, before: int, rich: Any) -> None:
+    """A user's request has ended: the next one follows after a thought (D54)."""
+    population = populations_of(a)[p]
+    if population.users > 0:
+        request = before + population.users
+        wait = think_ns(population.think, population.think_ns, a.key, request, a.epoch, False)
+        schedule(a, a.now_ns + wait, _REQUEST_ARRIVAL, request, a.epoch, 0, p, 0, 0)

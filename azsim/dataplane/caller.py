@@ -1,23 +1,33 @@
-"""The kernel's callers: clients and calling jobs send attempts, wait, retry and give up (R2-R6, D3-D6, D12-D15)."""
+"""The kernel's callers: calls of clients and of jobs send attempts, wait, retry and give up (R2-R6, D3-D6, D12-D15)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from azsim.base.jit import hot, part
-from azsim.base.seeds import CLIENT, LOSS_CANCEL, PATH, PLACE, key_hash
-from azsim.dataplane.arrivals import find_first_arrival, plan_arrivals
+from azsim.base.seeds import LOSS_CANCEL, PATH, key_hash
+from azsim.dataplane.arrivals import user_thinks
 from azsim.dataplane.balancer import choose
 from azsim.dataplane.codes import INFINITE, OUTCOMES, Kind, Outcome
-from azsim.dataplane.dispatches import choose_for, dispatch, dispatch_to, pass_to_proxy, pump
+from azsim.dataplane.connections import release
+from azsim.dataplane.dispatches import choose_for, dispatch, dispatch_to, pass_connection, pass_to_proxy, pump, pump_all
 from azsim.dataplane.guards import call_begins, heard, refusal, stops_retry
+from azsim.dataplane.hedges import (
+    await_hedge,
+    begin_hedges,
+    drop_hedge,
+    last_failed,
+    lead_of,
+    may_hedge,
+    new_hedge,
+    note_time,
+)
 from azsim.dataplane.layout import (
     ATTEMPTS,
     FAILED,
     MIX_COLUMNS,
     MIX_DEGRADED,
     MIX_SUCCEEDED,
-    OFFERED,
     POPULATION_COLUMNS,
     SENT,
     SERVICE_COLUMNS,
@@ -41,12 +51,10 @@ from azsim.dataplane.queues import schedule
 from azsim.dataplane.standings import is_proxied, note_end
 from azsim.dataplane.state import (
     BACKING_OFF,
-    BATCH,
     NO_TIMER,
     NONE,
     SCHEDULED,
     WAITING,
-    arrivals_of,
     calls_of,
     free_call,
     hop_attempts_of,
@@ -57,7 +65,6 @@ from azsim.dataplane.state import (
     latency_rows_of,
     new_call,
     np_int,
-    places_of,
     population_rows_of,
     populations_of,
     service_rows_of,
@@ -68,9 +75,7 @@ from azsim.dataplane.state import (
 from azsim.dataplane.timeouts import drop_timer, list_timeout
 from azsim.dataplane.waits import wait_before_retry
 from azsim.policy.balancing import CALLER
-from azsim.policy.distributions import index_below
 from azsim.policy.histogram import BINS, bin_of
-from azsim.policy.users import think_ns
 
 _OK = int(Outcome.OK)
 _NO_TARGET = int(Outcome.NO_TARGET)
@@ -82,83 +87,6 @@ _KIND_TIMEOUT = int(Kind.TIMEOUT)
 _CANCEL = int(Kind.CANCEL)
 _BACKOFF_END = int(Kind.BACKOFF_END)
 _REQUEST_ARRIVAL = int(Kind.REQUEST_ARRIVAL)
-
-
-@hot
-def request_arrives(a: Any, rich: Any) -> None:
-    """D3."""
-    p = a.arrival_population
-    population = populations_of(a)[p]
-    request = population.next_request
-    c = _open_request(a, p, request, request)
-    population.next_request = request + 1
-    upcoming = population.upcoming
-    arrivals = arrivals_of(a)
-    population.threshold = arrivals[p * BATCH + upcoming].threshold
-    if upcoming + 1 < population.batched:
-        population.upcoming = upcoming + 1
-        population.next_ns = arrivals[p * BATCH + upcoming + 1].t_ns
-        find_first_arrival(a)
-    else:
-        plan_arrivals(a, p)
-    if rich is not None:
-        branches_of(a)[c].zone = NONE
-    _begin(a, c, _client_of(a, p, request, rich), rich)
-
-
-@part
-def user_asks(a: Any, p: int, request: int, rich: Any) -> None:
-    """A closed-loop user has thought and sends a request (D54)."""
-    first = p << 44
-    home = first + (request - first) % populations_of(a)[p].users
-    c = _open_request(a, p, request, home)
-    branches_of(a)[c].zone = NONE
-    _begin(a, c, _client_of(a, p, home, rich), rich)
-
-
-@part
-def user_thinks(a: Any, p: int, before: int, rich: Any) -> None:
-    """A user's request has ended: the next one follows after a thought (D54)."""
-    population = populations_of(a)[p]
-    if population.users > 0:
-        request = before + population.users
-        wait = think_ns(population.think, population.think_ns, a.key, request, a.epoch, False)
-        schedule(a, a.now_ns + wait, _REQUEST_ARRIVAL, request, a.epoch, 0, p, 0, 0)
-
-
-@hot
-def _client_of(a: Any, p: int, home: int, rich: Any) -> int:
-    """Which client process a request comes from; `home`: the request that chance is drawn for."""
-    population = populations_of(a)[p]
-    if (hops_of(a)[population.hop].buckets_first >= 0 or rich is not None) and population.clients > 1:
-        return index_below(key_hash(a.key, home, a.epoch, 0, CLIENT), population.clients)
-    return 0
-
-
-@hot
-def _open_request(a: Any, p: int, request: int, home: int) -> int:
-    """A request begins, unsent as yet; its call."""
-    population = populations_of(a)[p]
-    t_ns = a.now_ns
-    c = new_call(a)
-    call = calls_of(a)[c]
-    call.request = request
-    call.path = a.epoch
-    call.start_ns = t_ns
-    call.row = a.row
-    call.parent = NONE
-    call.tag = 0
-    call.hop = population.hop
-    places = places_of(a)
-    place = population.places_first
-    if population.places_count > 1:
-        u = key_hash(a.key, home, a.epoch, 0, PLACE) >> 31
-        while u >= places[place].upto:
-            place += 1
-    call.place = places[place].place
-    population_rows_of(a)[(a.row * a.populations_length + p) * POPULATION_COLUMNS + OFFERED] += 1
-    population.in_flight += 1
-    return c
 
 
 @part
@@ -182,11 +110,11 @@ def start_child(a: Any, j: int, h: int, zone: int, rich: Any) -> None:
         branches_of(a)[c].zone = zone
         if programs_of(a)[j].operation >= 0:
             link(a, j, c)
-    _begin(a, c, i - services_of(a)[instances_of(a)[i].service].instances_first, rich)
+    begin(a, c, i - services_of(a)[instances_of(a)[i].service].instances_first, rich)
 
 
 @part
-def _begin(a: Any, c: int, number: int, rich: Any) -> None:
+def begin(a: Any, c: int, number: int, rich: Any) -> None:
     """Fill what every new call has, deposit if the budget does so per request, and send (D3)."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
@@ -211,6 +139,7 @@ def _begin(a: Any, c: int, number: int, rich: Any) -> None:
             tokens[call.bucket] = min(hop.budget_capacity, tokens[call.bucket] + hop.budget_deposit)
     if rich is not None:
         ask(a, c)
+        begin_hedges(a, c)
         call_begins(a, c)
         if call.parent >= 0:
             call.deadline_ns = min(call.deadline_ns, programs_of(a)[call.parent].deadline_ns)
@@ -225,13 +154,37 @@ def _begin(a: Any, c: int, number: int, rich: Any) -> None:
 
 @part
 def send(a: Any, c: int, rich: Any) -> None:
-    """Send a call's next attempt (D4)."""
+    """Send a call's next attempt (D4); hedges may follow (D120)."""
+    call = calls_of(a)[c]
+    call.state = WAITING
+    call.tag = ((call.tag >> 4) + 1) << 4
+    if rich is not None:
+        extras_of(a)[c].made += 1
+        excluded = NONE
+        if policies_of(a)[call.hop].avoid_previous == 1 and call.tag >= 32:
+            excluded = np_int(extras_of(a)[c].tried)
+        if transmit(a, c, excluded, rich):
+            await_hedge(a, c)
+    else:
+        transmit(a, c, NONE, rich)
+
+
+@part
+def hedge(a: Any, c: int, rich: Any) -> None:
+    """A call has waited for its hedge (D120)."""
+    if not may_hedge(a, c):
+        return
+    transmit(a, new_hedge(a, c), np_int(extras_of(a)[c].tried), rich)
+    await_hedge(a, c)
+
+
+@hot
+def transmit(a: Any, c: int, excluded: int, rich: Any) -> bool:
+    """Send an attempt that has its number (D4); False: it had its outcome at once."""
     call = calls_of(a)[c]
     h = call.hop
     hop = hops_of(a)[h]
     t_ns = a.now_ns
-    call.state = WAITING
-    call.tag = ((call.tag >> 4) + 1) << 4
     call.sent_ns = t_ns
     full = INFINITE
     if hop.timeout_ns < INFINITE:
@@ -239,14 +192,11 @@ def send(a: Any, c: int, rich: Any) -> None:
     call.expiry_ns = min(full, call.deadline_ns)
     hop.in_flight += 1
     hop_attempts_of(a)[h] += 1
-    excluded = NONE
     if rich is not None:
         refused = refusal(a, c)
         if refused != _OK:
             attempt_failed(a, c, refused, rich)
-            return
-        if policies_of(a)[h].avoid_previous == 1 and call.tag >= 32:
-            excluded = np_int(extras_of(a)[c].tried)
+            return False
     if hop.population >= 0:
         rows = population_rows_of(a)
         width = a.populations_length * POPULATION_COLUMNS
@@ -261,20 +211,23 @@ def send(a: Any, c: int, rich: Any) -> None:
         outcome = _NO_TARGET
     if outcome >= 0:
         attempt_failed(a, c, outcome, rich)
-        return
+        return False
     if call.expiry_ns >= INFINITE:
-        return
+        return True
     if call.expiry_ns == full:
         list_timeout(a, c)
     else:
         call.timer = SCHEDULED
         schedule(a, call.expiry_ns, _KIND_TIMEOUT, call.request, call.path, call.tag, c, call.generation, 0)
+    return True
 
 
 @part
 def let_go_after(a: Any, c: int, outcome: int, judged: bool, rich: Any) -> None:
     """The same as `let_go` after a dispatch with an outcome, from which its proxy learns, and who waits may gain."""
     call = calls_of(a)[c]
+    if rich is not None:
+        pass_connection(a, c, outcome, rich)
     if rich is not None and is_proxied(a, hops_of(a)[call.hop].service):
         p = np_int(journeys_of(a)[c].proxy)
         leave_waiting(a, c)
@@ -291,6 +244,8 @@ def let_go_after(a: Any, c: int, outcome: int, judged: bool, rich: Any) -> None:
 def let_go(a: Any, c: int, rich: Any) -> None:
     """The balancer stops counting the dispatch that the call waited for."""
     call = calls_of(a)[c]
+    if rich is not None:
+        release(a, c, False)
     if rich is not None and is_proxied(a, hops_of(a)[call.hop].service):
         leave_waiting(a, c)
         if call.target >= 0:
@@ -354,6 +309,7 @@ def redispatches(a: Any, c: int, outcome: int, rich: Any) -> bool:
         i = choose_at(a, p, call.hop, origin(a, p, c), zone, tried, call.request, call.path, call.tag + 1)
         if i < 0:
             return False
+        pass_connection(a, c, outcome, rich)
         note_end(a, c, outcome, True)
         instances_of(a)[tried].outstanding -= 1
         call.tag += 1
@@ -367,10 +323,34 @@ def redispatches(a: Any, c: int, outcome: int, rich: Any) -> bool:
         i = choose(a, hop.service, call.place, hop.same_zone, tried, call.request, call.path, call.tag + 1, rich)
     if i < 0:
         return False
+    if rich is not None:
+        pass_connection(a, c, outcome, rich)
     let_go(a, c, rich)
     call.tag += 1
     dispatch_to(a, c, i, rich)
     return True
+
+
+@part
+def _won(a: Any, c: int, rich: Any) -> int:
+    """An attempt has succeeded: the call's others are given up, in the order of their numbers (D122); the call."""
+    lead = lead_of(a, c)
+    if extras_of(a)[lead].hedges == 0:
+        return lead
+    if lead != c and calls_of(a)[lead].state == WAITING:
+        note_time(a, lead)
+        send_cancel(a, lead, rich)
+        _cancelled(a, lead, rich)
+    h = np_int(extras_of(a)[lead].first)
+    while h >= 0:
+        following = np_int(extras_of(a)[h].next)
+        if h != c:
+            send_cancel(a, h, rich)
+            _cancelled(a, h, rich)
+        drop_hedge(a, h)
+        h = following
+    pump_all(a, rich)
+    return lead
 
 
 @hot
@@ -383,6 +363,9 @@ def succeeded(a: Any, c: int, rich: Any) -> None:
     hop_outcomes_of(a)[call.hop * OUTCOMES + _OK] += 1
     if rich is not None:
         heard(a, c, _OK)
+        note_time(a, c)
+        c = _won(a, c, rich)
+        call = calls_of(a)[c]
     if call.bucket >= 0 and hop.budget_on_request == 0:
         deposit = hop.budget_deposit
         if call.tag >= 32:
@@ -435,15 +418,24 @@ def attempt_failed(a: Any, c: int, outcome: int, rich: Any) -> None:
     if hop.population >= 0 and outcome == _TIMEOUT:
         row = a.row * a.populations_length + hop.population
         population_rows_of(a)[row * POPULATION_COLUMNS + TIMEOUTS] += 1
+    hedges = 0
+    if rich is not None:
+        if outcome == _TIMEOUT:
+            note_time(a, c)
+        c = last_failed(a, c)
+        if c < 0:
+            return
+        call = calls_of(a)[c]
+        hedges = np_int(extras_of(a)[c].hedges)
     t_ns = a.now_ns
     if t_ns >= call.deadline_ns:
         failed(a, c, _DEADLINE, rich)
         return
     attempt = call.tag >> 4
-    if (hop.retry_on >> outcome) & 1 == 0 or attempt >= hop.attempts or a.retries_off == 1:
+    if (hop.retry_on >> outcome) & 1 == 0 or attempt - hedges >= hop.attempts or a.retries_off == 1:
         failed(a, c, outcome, rich)
         return
-    wait = wait_before_retry(a, c, outcome, rich)
+    wait = wait_before_retry(a, c, outcome, attempt - hedges, rich)
     if t_ns + wait >= call.deadline_ns:
         failed(a, c, _DEADLINE, rich)
         return
@@ -492,16 +484,36 @@ def failed(a: Any, c: int, outcome: int, rich: Any) -> None:
 @part
 def give_up(a: Any, c: int, rich: Any) -> None:
     """Drop a call whose caller is gone, or that a reset takes (D17, D22)."""
-    call = calls_of(a)[c]
-    if call.state == WAITING:
-        hop = hops_of(a)[call.hop]
-        drop_timer(a, c)
-        let_go(a, c, rich)
-        if rich is not None:
-            heard(a, c, _CANCELLED)
-        hop.in_flight -= 1
-        hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
+    give_up_attempts(a, c, 0, rich)
     free_call(a, c)
+
+
+@part
+def give_up_attempts(a: Any, c: int, cancel: int, rich: Any) -> None:
+    """A call waits for its attempts no more (D27); cancel: their targets hear of it where the hop does so (D44)."""
+    if calls_of(a)[c].state == WAITING:
+        if cancel == 1:
+            send_cancel(a, c, rich)
+        _cancelled(a, c, rich)
+    if rich is not None:
+        while extras_of(a)[c].first >= 0:
+            h = np_int(extras_of(a)[c].first)
+            if cancel == 1:
+                send_cancel(a, h, rich)
+            _cancelled(a, h, rich)
+            drop_hedge(a, h)
+
+
+@part
+def _cancelled(a: Any, c: int, rich: Any) -> None:
+    """An open attempt ends as `cancelled`."""
+    h = np_int(calls_of(a)[c].hop)
+    drop_timer(a, c)
+    let_go(a, c, rich)
+    if rich is not None:
+        heard(a, c, _CANCELLED)
+    hops_of(a)[h].in_flight -= 1
+    hop_outcomes_of(a)[h * OUTCOMES + _CANCELLED] += 1
 
 
 @part
@@ -511,9 +523,8 @@ def give_up_calls(a: Any, j: int, cancel: int, rich: Any) -> None:
         while programs_of(a)[j].first >= 0:
             c = programs_of(a)[j].first
             unlink(a, j, c)
-            if cancel == 1 and calls_of(a)[c].state == WAITING:
-                send_cancel(a, c, rich)
-            give_up(a, c, rich)
+            give_up_attempts(a, c, cancel, rich)
+            free_call(a, c)
         return
     give_up(a, jobs_of(a)[j].next, rich)
     jobs_of(a)[j].next = NONE

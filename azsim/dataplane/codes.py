@@ -47,10 +47,12 @@ class Kind(IntEnum):
     DELIVERY = 10
     WAIT_TIMEOUT = 11
     ROUTED = 12
+    HEDGE = 13
+    ACQUIRE_TIMEOUT = 14
 
 
 # Rank of each kind at one instant (O1).
-RANKS = (0, 1, 2, 2, 2, 2, 3, 4, 4, 5, 5, 2, 0)
+RANKS = (0, 1, 2, 2, 2, 2, 3, 4, 4, 5, 5, 2, 0, 4, 2)
 
 
 class InstanceState(IntEnum):

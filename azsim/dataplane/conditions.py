@@ -10,10 +10,12 @@ from azsim.dataplane.arrivals import plan_arrivals, rebase
 from azsim.dataplane.backlog import unbacklog
 from azsim.dataplane.balancer import list_targets
 from azsim.dataplane.caches import forget_entries
-from azsim.dataplane.caller import failed, give_up, give_up_calls, let_go
-from azsim.dataplane.codes import OUTCOMES, InstanceState, Kind, Outcome
+from azsim.dataplane.caller import failed, give_up, give_up_attempts, give_up_calls
+from azsim.dataplane.codes import InstanceState, Kind, Outcome
+from azsim.dataplane.connections import close_of, close_to, rest_all
 from azsim.dataplane.dispatches import lose_nodes, pump_all, pump_service
-from azsim.dataplane.guards import forget, heard
+from azsim.dataplane.guards import forget
+from azsim.dataplane.hedges import forget_hedges
 from azsim.dataplane.instance import answer, arrive, waste
 from azsim.dataplane.layout import (
     CAPACITY,
@@ -27,6 +29,7 @@ from azsim.dataplane.layout import (
     ZONE_COLUMNS,
 )
 from azsim.dataplane.names import forget_address
+from azsim.dataplane.policy_state import extras_of
 from azsim.dataplane.probes import drop_probe
 from azsim.dataplane.program_pools import programs_of
 from azsim.dataplane.proxy_lines import empty_node
@@ -43,9 +46,7 @@ from azsim.dataplane.state import (
     NONE,
     ON_CPU,
     SETTLED,
-    WAITING,
     calls_of,
-    hop_outcomes_of,
     hops_of,
     instances_of,
     jobs_of,
@@ -58,7 +59,7 @@ from azsim.dataplane.state import (
     zone_rows_of,
 )
 from azsim.dataplane.stores import state_changed
-from azsim.dataplane.timeouts import drop_timer, find_first_timeout
+from azsim.dataplane.timeouts import find_first_timeout
 from azsim.dataplane.waiting import clear_lines, restart
 from azsim.policy.cpu import application_cores, virtual_progress
 
@@ -177,6 +178,8 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
         forget_entries(a, i)
     _forget_parked(a, i, rich)
     service = services_of(a)[instance.service]
+    if rich is not None:
+        close_to(a, instance.service, i - service.instances_first)
     hops = hops_of(a)
     for h in range(service.calls_first, service.calls_first + service.hops_count):
         if hops[h].buckets_first >= 0:
@@ -186,6 +189,8 @@ def _empty(a: Any, i: int, shared: Any, answered: bool, rich: Any) -> None:
             forget_address(a, h, i - service.instances_first)
             if hop_proxies_of(a)[h] >= 0:
                 forget_targets(a, hop_proxies_of(a)[h] + i - service.instances_first)
+            forget_hedges(a, h, i - service.instances_first)
+            close_of(a, h, i - service.instances_first)
 
 
 @part
@@ -255,7 +260,6 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
     instances = instances_of(a)
     jobs = jobs_of(a)
     calls = calls_of(a)
-    hops = hops_of(a)
     for i in range(a.instances_length):
         _clear_cpu(a, i, shared, rich)
         if rich is not None:
@@ -273,6 +277,7 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
             change_rate(a, i, rich)
         drop_probe(a, i, rich)
     if rich is not None:
+        rest_all(a)
         for p in range(a.proxies_length):
             empty_node(a, p)
     for j in range(a.fresh_job):
@@ -282,17 +287,14 @@ def reset(a: Any, shared: Any, rich: Any) -> None:
         call = calls[c]
         if call.state == FREE:
             continue
+        if rich is not None:  # noqa: SIM102 - apart, so that the compiler drops it
+            if extras_of(a)[c].lead >= 0:  # it goes with its call
+                continue
         if call.parent >= 0:
             give_up(a, c, rich)
-            continue
-        if call.state == WAITING:
-            drop_timer(a, c)
-            let_go(a, c, rich)
-            if rich is not None:
-                heard(a, c, _CANCELLED)
-            hops[call.hop].in_flight -= 1
-            hop_outcomes_of(a)[call.hop * OUTCOMES + _CANCELLED] += 1
-        failed(a, c, _CANCELLED, rich)
+        else:
+            give_up_attempts(a, c, 0, rich)
+            failed(a, c, _CANCELLED, rich)
     find_first_timeout(a)
 
 

@@ -8,12 +8,14 @@ from azsim.base.jit import hot, part
 from azsim.base.seeds import LOSS_THERE
 from azsim.dataplane.balancer import choose, spills
 from azsim.dataplane.codes import INFINITE, InstanceState, Kind, Outcome
+from azsim.dataplane.connections import HELD, NO_CONNECTION, acquire, is_pooled, next_in_pool, pool_of, release
+from azsim.dataplane.hedges import lead_of
 from azsim.dataplane.layout import (
     DISPATCHED,
     SERVICE_COLUMNS,
 )
 from azsim.dataplane.network import packet_lost, way_is_cut, way_ns
-from azsim.dataplane.policy_state import extras_of
+from azsim.dataplane.policy_state import extras_of, policies_of
 from azsim.dataplane.program_pools import branches_of
 from azsim.dataplane.programs import begin_program
 from azsim.dataplane.proxies import FULL, choose_at, is_split, origin, proxy_of
@@ -54,6 +56,9 @@ _BALANCER_TIMEOUT = int(Kind.BALANCER_TIMEOUT)
 _DELIVERY = int(Kind.DELIVERY)
 _WAIT_TIMEOUT = int(Kind.WAIT_TIMEOUT)
 _ROUTED = int(Kind.ROUTED)
+_ACQUIRE_TIMEOUT = int(Kind.ACQUIRE_TIMEOUT)
+# After these answers a connection stays open (D125).
+_KEPT = 1 << Outcome.OK | 1 << Outcome.ERROR | 1 << Outcome.OVERLOAD
 
 
 @hot
@@ -100,12 +105,10 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
     instance.outstanding += 1
     call.target = i
     call.job = NONE
-    via = NONE
     if rich is not None:
-        extras_of(a)[c].tried = i
+        extras_of(a)[lead_of(a, c)].tried = i
         if is_proxied(a, s):
             note_dispatch(a, c, i)
-            via = np_int(proxies_of(a)[journeys_of(a)[c].proxy].zone)
     t_ns = a.now_ns
     service_rows_of(a)[(a.row * a.services_length + s) * SERVICE_COLUMNS + DISPATCHED] += 1
     if service.balancer_timeout_ns < INFINITE:
@@ -120,7 +123,34 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
             call.generation,
             call.tag,
         )
-    delay = way_ns(a, call.place, via, instance.zone, rich) + instance.latency_ns
+    if rich is not None and is_pooled(a, call.hop) and not acquire(a, c):
+        wait_ns = policies_of(a)[call.hop].pool_acquire_ns
+        if wait_ns < INFINITE:
+            schedule(
+                a, t_ns + wait_ns, _ACQUIRE_TIMEOUT, call.request, call.path, call.tag, c, call.generation, call.tag
+            )
+        return
+    launch(a, c, rich)
+
+
+@hot
+def launch(a: Any, c: int, rich: Any) -> None:
+    """Put a call's dispatch on its way, over the connection that it has, where there are any."""
+    call = calls_of(a)[c]
+    hop = hops_of(a)[call.hop]
+    i = np_int(call.target)
+    instance = instances_of(a)[i]
+    t_ns = a.now_ns
+    via = NONE
+    handshake_ns = 0
+    if rich is not None and is_proxied(a, hop.service):
+        via = np_int(proxies_of(a)[journeys_of(a)[c].proxy].zone)
+    back = way_ns(a, call.place, via, instance.zone, rich)
+    delay = back + instance.latency_ns
+    if rich is not None and extras_of(a)[c].connection == HELD and extras_of(a)[c].fresh == 1:
+        policy = policies_of(a)[call.hop]
+        delay += policy.handshake_trips * (delay + back)
+        handshake_ns = np_int(policy.handshake_ns)
     gone = cuts_of(a)[call.place * (a.zones + 1) + instance.zone] > 0 or delay > hop.connect_timeout_ns
     if rich is not None and via >= 0:
         gone = way_is_cut(a, call.place, via, instance.zone)  # the connection is to the node, and stands
@@ -149,7 +179,7 @@ def dispatch_to(a: Any, c: int, i: int, rich: Any) -> None:
         by_ns = INFINITE
         if hop.propagate_deadline == 1:
             by_ns = call.expiry_ns
-        begin_program(a, j, branches_of(a)[c].operation, by_ns)
+        begin_program(a, j, branches_of(a)[c].operation, by_ns, handshake_ns)
         visits_of(a)[j].via = via
     call.delay_ns = delay
     call.job = j
@@ -290,7 +320,28 @@ def lose_nodes(a: Any, zone: int) -> None:
 
 
 @part
+def pass_connection(a: Any, c: int, outcome: int, rich: Any) -> None:
+    """A call's dispatch has an outcome: who waits for its connection, or for its place, goes on (D125)."""
+    if extras_of(a)[c].connection == NO_CONNECTION:
+        return
+    p = pool_of(a, c)
+    release(a, c, (_KEPT >> outcome) & 1 == 1)
+    _fill(a, p, rich)
+
+
+@part
+def _fill(a: Any, p: int, rich: Any) -> None:
+    c = next_in_pool(a, p)
+    while c >= 0:
+        launch(a, c, rich)
+        c = next_in_pool(a, p)
+
+
+@part
 def pump_all(a: Any, rich: Any) -> None:
-    """The same in every proxy, after calls have been given up."""
+    """The same in every pool of connections and every proxy, after calls have been given up."""
+    if a.awaiting > 0:
+        for p in range(a.pools_length):
+            _fill(a, p, rich)
     for p in range(a.proxies_length):
         pump(a, p, rich)

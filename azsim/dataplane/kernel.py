@@ -113,6 +113,9 @@ class Kernel:
             "meters": plan.meters * METER_WORDS,
             "breakers": plan.breakers,
             "rings": plan.ring_places,
+            "times": plan.times,
+            "pools": plan.pools,
+            "idle_since": plan.pool_places,
             "calls": 1024,
             "extras": 1024 if self.variant == "full" else 0,
             "jobs": 1024,
@@ -206,6 +209,7 @@ class Kernel:
         instances["next_ns"] = INFINITE
         instances["heap_first"] = np.concatenate(([0], np.cumsum(instances["slots"], dtype=np.int64)[:-1]))
         self._pools["wheel"][:] = NONE
+        self._pools["pools"]["head"] = self._pools["pools"]["tail"] = NONE
         self._pools["lines"]["head"] = self._pools["lines"]["tail"] = NONE
 
     def _reborn(self) -> int:
@@ -270,9 +274,9 @@ class Kernel:
         if self.variant == "full":
             spares = {"calls": loop.FULL_SPARE_CALLS, "jobs": loop.FULL_SPARE_JOBS, "nodes": loop.FULL_SPARE_NODES}
             spares["writes"] = loop.SPARE_WRITES
-        waiting = int(a["waiting"])
-        spares["jobs"] += waiting
-        spares["nodes"] += extra + int(a["queued"]) + 3 * waiting
+        waiting, awaiting = int(a["waiting"]), int(a["awaiting"])
+        spares["jobs"] += waiting + awaiting
+        spares["nodes"] += extra + int(a["queued"]) + 3 * waiting + 2 * awaiting
         for name, spare in spares.items():
             left = int(a[f"{name}_left"])
             if left < spare:
@@ -555,9 +559,13 @@ class Kernel:
         series = self._pools["population_rows"][: rows * p * width].reshape(rows, p, width).sum(axis=0)
         failed = series[:, layout.FAILED : layout.FAILED + OUTCOMES].sum(axis=1)
         live = calls[calls["state"] != FREE]
+        leads = live
+        if self.variant == "full":  # a hedge is no call
+            extras = self._pools["extras"][: len(calls)]
+            leads = calls[(calls["state"] != FREE) & (extras["lead"] == NONE)]
         for k, name in enumerate(plan.population_names):
             hop = int(plan.populations["hop"][k])
-            held = int((live["hop"] == hop).sum())
+            held = int((leads["hop"] == hop).sum())
             offered, succeeded = int(series[k, layout.OFFERED]), int(series[k, layout.SUCCEEDED])
             _same(f"C1 {name}: offered = succeeded + failed + in flight", offered, succeeded + int(failed[k]) + held)
             _same(f"C1 {name}: in flight", int(self._pools["populations"]["in_flight"][k]), held)

@@ -106,9 +106,35 @@ POLICY = np.dtype(
         ("breaker_meters", "i8"),  # meters of its time windows
         ("breaker_part_ns", "i8"),
         ("cached", "i4"),  # 1: a hit in the calling instance's cache spares it (I6); calls of operations only
+        ("hedges", "i4"),  # of one call, at most; 0: none
+        ("hedge_budget", "i4"),  # policy/hedging.py
+        ("hedge_delay_ns", "i8"),  # after an attempt; where times teach it, until there are enough of them
+        ("hedge_times", "i8"),  # where the times of the hop's callers begin; -1: the delay is fixed
+        ("hedge_samples", "i8"),  # how many a caller keeps
+        ("hedge_place", "i8"),  # of the delay among them, in ascending order
+        ("hedge_meters", "i8"),  # meters of the hedges' own budget; -1: none
+        ("hedge_part_ns", "i8"),
+        ("hedge_ratio", "i8"),
+        ("hedge_reserve", "i8"),  # millionths of a hedge
+        ("pool_max", "i8"),  # connections of a client process to an instance; 0: they are free and without limit
+        ("pool_clients", "i8"),  # how many client processes there are
+        ("pools_first", "i8"),  # their pools: one for each of them and each instance of the callee
+        ("pool_offset", "i8"),  # of a pool's idle connections in Plan.pool_places, beyond its number x pool_max
+        ("pool_acquire_ns", "i8"),  # how long a dispatch waits for a connection
+        ("pool_idle_ns", "i8"),  # how long one stays open unused
+        ("handshake_trips", "i8"),  # round trips of a new one
+        ("handshake_ns", "i8"),  # and its work at the callee
     ],
     align=True,
 )
+
+TIMES_HEAD = 2
+
+
+def times_words(samples: int) -> int:
+    """How many words of Plan.times a client process takes that keeps so many times (hedges.py)."""
+    return TIMES_HEAD + 2 * samples
+
 
 SERVICE = np.dtype(
     [
@@ -365,6 +391,9 @@ class Plan:
     hop_addresses: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # (H,): its clients' first
     addresses: int = 0  # how many there are in all: one for each client process of a zonal balancer
     dns: tuple[Dns, ...] = ()
+    pools: int = 0  # of connections (dataplane/connections.py),
+    pool_places: int = 0  # and what they hold at most in all
+    times: int = 0  # words that callers keep of how long their attempts took (dataplane/hedges.py)
 
 
 # Columns of Recording.populations. "At": counted when it happens. "By start": in the row in which the request started.

@@ -18,18 +18,21 @@ from azsim.dataplane.arrivals import plan_arrivals
 from azsim.dataplane.balancer import list_targets
 from azsim.dataplane.caller import (
     attempt_failed,
+    hedge,
     let_go,
     let_go_after,
     redispatches,
-    request_arrives,
     send,
     timed_out,
-    user_asks,
 )
+from azsim.dataplane.clients import request_arrives, user_asks
 from azsim.dataplane.codes import Kind, Outcome, Reason
+from azsim.dataplane.connections import AWAITED
 from azsim.dataplane.dispatches import pass_on
+from azsim.dataplane.hedges import hedge_stands
 from azsim.dataplane.instance import cancel, child_ended, complete, deliver, is_parked, respond
 from azsim.dataplane.layout import CALLS_MAX
+from azsim.dataplane.policy_state import extras_of
 from azsim.dataplane.probes import probe_answered, send_probe, set_probing
 from azsim.dataplane.proxy_pools import journeys_of
 from azsim.dataplane.queues import empty_slot, first_node, key_before, schedule, take_node
@@ -69,6 +72,8 @@ _DELIVERY = int(Kind.DELIVERY)
 _WAIT_TIMEOUT = int(Kind.WAIT_TIMEOUT)
 _ROUTED = int(Kind.ROUTED)
 _OVERLOAD = int(Outcome.OVERLOAD)
+_HEDGE = int(Kind.HEDGE)
+_ACQUIRE_TIMEOUT = int(Kind.ACQUIRE_TIMEOUT)
 _TIMED_OUT = int(Outcome.TIMEOUT)
 _REACHED = int(Reason.REACHED)
 _NOTICE = int(Reason.NOTICE)
@@ -79,7 +84,7 @@ _ARRIVALS, _TIMEOUTS, _QUEUE, _COMPLETIONS, _SLOT = range(5)
 # What one event may need of each pool at most.
 SPARE_CALLS, SPARE_JOBS, SPARE_NODES = 4, 4, 16
 # And in the full kernel, where one event may make all calls of a step.
-FULL_SPARE_CALLS, FULL_SPARE_JOBS, FULL_SPARE_NODES = 4 + CALLS_MAX, 4 + CALLS_MAX, 16 + 4 * CALLS_MAX
+FULL_SPARE_CALLS, FULL_SPARE_JOBS, FULL_SPARE_NODES = 4 + CALLS_MAX, 4 + CALLS_MAX, 16 + 5 * CALLS_MAX
 SPARE_WRITES = 4
 
 
@@ -119,6 +124,12 @@ def _happen(
         send_probe(a, subject, path, tag, rich)
     elif kind == _PROBE_TIMEOUT:
         probe_answered(a, subject, path, tag, False, rich)
+    elif kind == _HEDGE:
+        # Its call may have made other attempts since, or have nothing open: the tag tells, not the call's own.
+        if rich is not None and hedge_stands(a, subject, generation, tag):
+            if calls is not None and is_parked(a, subject, kind, request, path, tag, subject, generation, dispatched):
+                return
+            hedge(a, subject, rich)
     else:
         call = calls_of(a)[subject]
         if call.generation != generation or call.tag >> 4 != tag >> 4:
@@ -136,6 +147,9 @@ def _happen(
             if not redispatches(a, subject, _TIMED_OUT, rich):
                 let_go_after(a, subject, _TIMED_OUT, True, rich)
                 attempt_failed(a, subject, _TIMED_OUT, rich)
+        elif rich is not None and kind == _ACQUIRE_TIMEOUT:
+            if extras_of(a)[subject].connection == AWAITED:
+                timed_out(a, subject, 0, rich)
         elif rich is not None and kind == _WAIT_TIMEOUT:
             if journeys_of(a)[subject].waits == 1:
                 let_go(a, subject, rich)
@@ -202,8 +216,8 @@ def _run(a: Any, until_ns: int, shared: Any, calls: Any, rich: Any) -> int:
         # One event may drop all who wait for a slot, and dispatch all who wait in proxies, with two timers each.
         if rich is not None and (
             a.calls_left < FULL_SPARE_CALLS
-            or a.jobs_left < FULL_SPARE_JOBS + a.waiting
-            or a.nodes_left < FULL_SPARE_NODES + a.queued + 3 * a.waiting
+            or a.jobs_left < FULL_SPARE_JOBS + a.waiting + a.awaiting
+            or a.nodes_left < FULL_SPARE_NODES + a.queued + 3 * a.waiting + 2 * a.awaiting
             or a.writes_left < SPARE_WRITES
         ):
             return _GROW

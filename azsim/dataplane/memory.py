@@ -1,4 +1,4 @@
-"""Memory of the kernel's pools."""
+"""The memory of the kernel's pools: owned by Python, reached by address from compiled code."""
 
 from __future__ import annotations
 

@@ -17,6 +17,16 @@ EXTRA = np.dtype(
         ("client", "i4"),  # number of its client process
         ("tried", "i4"),  # the instance that got its last dispatch
         ("period", "i4"),  # its breaker's, when the last attempt was sent; NONE: it was kept back
+        ("lead", "i4"),  # of a hedge: the call that it is for (hedges.py); NONE: a call
+        ("first", "i4"),  # the call's hedges that are open, in the order of their attempts
+        ("next", "i4"),
+        ("made", "i4"),  # attempts of the call, hedges included
+        ("hedges", "i4"),  # of them
+        ("connection", "i4"),  # connections.py
+        ("fresh", "i4"),  # 1: it was made for this dispatch
+        ("period_of_pool", "i4"),  # when it was taken
+        ("behind", "i4"),  # calls that wait in the same pool
+        ("before", "i4"),
     ],
     align=True,
 )
@@ -35,11 +45,26 @@ BREAKER = np.dtype(
     align=True,
 )
 
+# The connections of one client process to one instance (connections.py).
+POOL = np.dtype(
+    [
+        ("used", "i4"),
+        ("idle", "i4"),
+        ("head", "i4"),  # calls that wait for one
+        ("tail", "i4"),
+        ("period", "i4"),  # how often all of them have been lost
+    ],
+    align=True,
+)
+
 POLICY_POOLS: dict[str, tuple[Any, str]] = {
     "policies": (layout.POLICY, "Plan.policies"),
     "meters": (np.dtype("i8"), "(meters * METER_WORDS,) see meters.py"),
     "breakers": (BREAKER, "(breakers,)"),
     "rings": (np.dtype("i1"), "(ring_places,) 1: the attempt failed"),
+    "pools": (POOL, "(pools,)"),
+    "idle_since": (np.dtype("i8"), "(pool_places,) ns, by pool, the longest idle first"),
+    "times": (np.dtype("i8"), "(times,) see hedges.py"),
     "extras": (EXTRA, "grows with calls, in rich kernels only"),
 }
 
@@ -62,6 +87,11 @@ def breakers_of(a: Any) -> Any:
 @part
 def rings_of(a: Any) -> Any:
     return memory(a.rings_at, _INT8)
+
+
+@part
+def times_of(a: Any) -> Any:
+    return memory(a.times_at, _INT64)
 
 
 @part

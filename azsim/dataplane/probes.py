@@ -84,7 +84,7 @@ def send_probe(a: Any, i: int, checker: int, tag: int, rich: Any) -> None:
     job.state = IN_NETWORK
     job.outcome = _OK
     if rich is not None:
-        begin_program(a, j, NONE, INFINITE)
+        begin_program(a, j, NONE, INFINITE, 0)
         visits_of(a)[j].via = NONE
     delay = delays_of(a)[link] + instance.latency_ns
     schedule(a, t_ns + delay, _DELIVERY, request, checker, tag, j, job.generation, 0)

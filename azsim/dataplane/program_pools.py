@@ -33,6 +33,7 @@ PROGRAM = np.dtype(
         ("short", "i4"),  # how many must still succeed
         ("spare", "i4"),  # how many may still fail
         ("degraded", "i4"),
+        ("handshake_ns", "i8"),  # work of the connection that it came over, if that is new
     ],
     align=True,
 )

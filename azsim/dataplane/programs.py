@@ -59,10 +59,14 @@ def ask(a: Any, c: int) -> None:
 
 
 @part
-def begin_program(a: Any, j: int, operation: int, deadline_ns: int) -> None:
-    """A new job, which will do `operation` (NONE: its work, then the calls of its service), its calls by a deadline."""
+def begin_program(a: Any, j: int, operation: int, deadline_ns: int, handshake_ns: int) -> None:
+    """A new job, which will do `operation` (NONE: its work, then the calls of its service), its calls by a deadline.
+
+    handshake_ns: work that comes before all else (D124).
+    """
     program = programs_of(a)[j]
     program.cpu = 0
+    program.handshake_ns = handshake_ns
     program.deadline_ns = deadline_ns
     program.operation = operation
     program.step = 0
@@ -76,13 +80,16 @@ def begin_program(a: Any, j: int, operation: int, deadline_ns: int) -> None:
 def first_work(a: Any, j: int) -> int:
     """Work to do before anything else, ns; a program that begins with calls has none (D43)."""
     program = programs_of(a)[j]
+    work = 0
+    if program.handshake_ns > 0:
+        work = slowed(program.handshake_ns, instances_of(a)[jobs_of(a)[j].instance].work_factor)
     if program.operation < 0:
-        return work_of(a, j, NONE)
+        return work + work_of(a, j, NONE)
     k = operations_of(a)[program.operation].steps_first
     if steps_of(a)[k].kind != WORK_STEP:
-        return 0
+        return work
     program.step = 1
-    return work_of(a, j, k)
+    return work + work_of(a, j, k)
 
 
 @part

@@ -27,6 +27,7 @@ _INT32, _INT64, _UINT64, _FLOAT = np.dtype("i4"), np.dtype("i8"), np.dtype("u8")
 
 # What a call waits for.
 FREE, WAITING, BACKING_OFF = 0, 1, 2
+HEDGED = 3  # its own attempt has failed, a hedge has not
 # Where a job is.
 IN_NETWORK, QUEUED, BACKLOGGED, ON_CPU, CALLING, ANSWERED = 1, 2, 3, 4, 5, 6
 # How a call's timeout is kept.
@@ -310,6 +311,7 @@ _SCALARS = [
     "ended_well",
     "answer_degraded",  # whether the answer that is being accepted is
     "notice_count",
+    "awaiting",  # calls that wait for a connection
     "queued",  # jobs in all queues, kept by the full kernel only: a queue may answer all that it holds at one event
     "waiting",  # calls that wait in proxies
     "successes",  # requests that have ended so far

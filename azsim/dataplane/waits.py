@@ -15,8 +15,8 @@ _OVERLOAD = int(Outcome.OVERLOAD)
 
 
 @hot
-def wait_before_retry(a: Any, c: int, outcome: int, rich: Any) -> int:
-    """The back-off after a failed attempt, or what the answer asks for."""
+def wait_before_retry(a: Any, c: int, outcome: int, tries: int, rich: Any) -> int:
+    """The back-off after a failed attempt, or what the answer asks for; `tries`: attempts so far, hedges aside."""
     call = calls_of(a)[c]
     hop = hops_of(a)[call.hop]
     attempt = call.tag >> 4
@@ -38,7 +38,7 @@ def wait_before_retry(a: Any, c: int, outcome: int, rich: Any) -> int:
             hop.backoff_base_ns,
             hop.backoff_factor,
             hop.backoff_cap_ns,
-            attempt,
+            tries,
             call.backoff_ns,
             bits,
             spread,

@@ -242,11 +242,16 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _attempts(hop: Population | Call) -> int:
+    """The most attempts of one call, hedges aside."""
     return 1 if hop.retry is None else hop.retry.attempts
 
 
+def _hedges(hop: Population | Call) -> int:
+    return 0 if hop.hedge is None else hop.hedge.max
+
+
 def _attempts_products(contents: Contents, order: list[str], at_ns: int, mix: Mapping[str, Mix]) -> dict[str, float]:
-    """For each service, attempts over requests if every attempt but the last fails at every hop (A4).
+    """For each service, attempts over requests if every attempt but the last is slow and fails at every hop (A4).
 
     The balancer's own attempts on other targets count too. Where several hops meet, they weigh by their rates.
     """
@@ -255,13 +260,13 @@ def _attempts_products(contents: Contents, order: list[str], at_ns: int, mix: Ma
     for population in contents.traffic.values():
         rate = rate_at(population, at_ns) or 1e-9
         first[population.to] += rate
-        worst[population.to] += rate * _attempts(population)
+        worst[population.to] += rate * (_attempts(population) + _hedges(population))
     for name in order:
         retry = contents.services[name].balancer.retry
         worst[name] *= 1 if retry is None else retry.attempts
         for call, times in weighed_calls(contents, contents.services[name], mix[name]):
             first[call.to] += first[name] * times
-            worst[call.to] += worst[name] * times * _attempts(call)
+            worst[call.to] += worst[name] * times * (_attempts(call) + _hedges(call))
     return {name: worst[name] / first[name] if first[name] else 1.0 for name in contents.services}
 
 
@@ -378,7 +383,8 @@ def _hop(path: str, hop: Population | Call, processes: int, rate: float) -> HopF
         burst, burst_timeouts = (processes * retries for retries in _full_budget(hop.retry.budget, rate))
     timeout_s = None if hop.timeout is None else hop.timeout / SECOND_NS
     throttled = hop.retry is not None and isinstance(hop.retry.budget, ClientThrottling)
-    return HopFigures(path, hop.to, attempts, timeout_s, processes, burst, burst_timeouts, throttled)
+    unlimited = _hedges(hop) if hop.hedge is not None and hop.hedge.budget is None else 0
+    return HopFigures(path, hop.to, attempts, timeout_s, processes, burst, burst_timeouts, throttled, unlimited)
 
 
 def _full_budget(budget: Budget | None, rate: float) -> tuple[float, float]:

@@ -71,6 +71,7 @@ class HopFigures:
     `timeout_s` is None where there is none. `burst` is the retries that all budgets of the hop pay for at once
     when they are full (A5), `burst_timeouts` the same when every attempt times out; both are infinite without a
     budget and 0 without retries. `throttled`: the clients hold back what is refused too often, retries or not.
+    `unlimited_hedges`: the hedges of a request that no budget limits.
     """
 
     path: str
@@ -81,6 +82,7 @@ class HopFigures:
     burst: float
     burst_timeouts: float
     throttled: bool = False
+    unlimited_hedges: int = 0
 
 
 @dataclass(frozen=True, slots=True)

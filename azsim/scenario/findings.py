@@ -201,6 +201,11 @@ def _attempts(name: str, service: ServiceFigures) -> Iterator[str]:
 
 
 def _budget(hop: HopFigures, callee: ServiceFigures) -> Iterator[str]:
+    if hop.unlimited_hedges:
+        yield (
+            f"Nothing limits the hedges of {hop.path}: when all of {hop.to} is slow, each request is"
+            f" {1 + hop.unlimited_hedges} attempts."
+        )
     if hop.attempts == 1 or hop.throttled:
         return
     if math.isinf(hop.burst):

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from azsim.scenario import breaker
+from azsim.scenario import breaker, hedge, pool
 from azsim.scenario.breaker import BreakerOrNone
 from azsim.scenario.fields import (
     Count,
@@ -16,11 +16,11 @@ from azsim.scenario.fields import (
     OrNone,
     PositiveDuration,
     Share,
-    Unbuilt,
     key,
     refuse,
-    unbuilt,
 )
+from azsim.scenario.hedge import HedgeOrNone
+from azsim.scenario.pool import PoolOrNone
 from azsim.scenario.retry import Retry
 from azsim.scenario.work import Work
 
@@ -72,9 +72,15 @@ class Call(Model):
         example=True,
     )
     cancel: Flag = key("Whether giving up an attempt stops the work done for it (R5).", default=False, example=False)
-    pool: Unbuilt = unbuilt("A bounded pool of connections.", "timeout: 300ms")
+    pool: PoolOrNone = key(
+        "Connections to its instances: how many, and what a new one costs (R9); `none`: free and without limit.",
+        default="none",
+        example=pool.EXAMPLE,
+    )
     breaker: BreakerOrNone = key("A circuit breaker in each calling instance.", default="none", example=breaker.EXAMPLE)
-    hedge: Unbuilt = unbuilt("A second copy of a slow call.", "retry: {attempts: 2}")
+    hedge: HedgeOrNone = key(
+        "A second attempt while the first is still open (R6).", default="none", example=hedge.EXAMPLE
+    )
 
 
 class Quorum(Call):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
 from azsim.base.units import SECOND_NS
-from azsim.scenario import breaker
+from azsim.scenario import breaker, hedge, pool
 from azsim.scenario.breaker import BreakerOrNone
 from azsim.scenario.fields import (
     COUNT_MAX,
@@ -27,11 +27,11 @@ from azsim.scenario.fields import (
     PositiveDuration,
     Rate,
     Share,
-    Unbuilt,
     key,
     refuse,
-    unbuilt,
 )
+from azsim.scenario.hedge import HedgeOrNone
+from azsim.scenario.pool import PoolOrNone
 from azsim.scenario.retry import Retry
 
 
@@ -160,7 +160,14 @@ class Population(Model):
         example={"browse": "80%", "buy": "20%"},
     )
     breaker: BreakerOrNone = key("A circuit breaker in each client process.", default="none", example=breaker.EXAMPLE)
-    hedge: Unbuilt = unbuilt("A second copy of a slow request.", "retry: {attempts: 2}")
+    pool: PoolOrNone = key(
+        "Connections to its instances: how many, and what a new one costs (R9); `none`: free and without limit.",
+        default="none",
+        example=pool.EXAMPLE,
+    )
+    hedge: HedgeOrNone = key(
+        "A second attempt while the first is still open (R6).", default="none", example=hedge.EXAMPLE
+    )
 
     @model_validator(mode="after")
     def _one_kind_of_traffic(self) -> Population:

@@ -21,6 +21,7 @@ from azsim.scenario.faults import (
     TrafficSpike,
     ZoneLoss,
 )
+from azsim.scenario.hedge import Hedge, Percentile
 from azsim.scenario.operation import Call, Quorum, copies
 from azsim.scenario.problems import Problem, unknown
 from azsim.scenario.retry import Retry
@@ -34,13 +35,27 @@ INSTANCES_MAX: Final = 100_000
 HOPS_MAX: Final = 1000
 CALLS_MAX: Final = 63  # of one operation: their numbers are part of a draw's key (D1)
 SLOTS_IN_TOTAL_MAX: Final = 10_000_000
+CONNECTIONS_IN_TOTAL_MAX: Final = 10_000_000
 STANDINGS_MAX: Final = 10_000_000
 
 
 def problems_across(contents: Contents) -> list[Problem]:
     """Every rule between keys that the scenario breaks."""
     checks = (
-        *(_zones, _pairs, _times, _traffic, _services, _proxies, _calls, _faults, _stresses, _data_loss, _abort),
+        *(
+            _zones,
+            _pairs,
+            _times,
+            _traffic,
+            _services,
+            _proxies,
+            _calls,
+            _pools,
+            _faults,
+            _stresses,
+            _data_loss,
+            _abort,
+        ),
         shift_problems,
         hazard_problems,
     )
@@ -151,6 +166,22 @@ def _patience(hop: Population | Call, path: Path) -> Iterator[Problem]:
         yield Problem((*path, "connect_timeout"), rule, "none")
     if hop.retry is not None:
         yield from _retry(hop.retry, (*path, "retry"))
+    if hop.hedge is not None:
+        yield from _hedge(hop, hop.hedge, (*path, "hedge"))
+
+
+def _hedge(hop: Population | Call, hedge: Hedge, path: Path) -> Iterator[Problem]:
+    """What an open attempt is waited for must be less than how long it stays open."""
+    learns = isinstance(hedge.delay, Percentile)
+    delay_ns = hedge.delay.start if isinstance(hedge.delay, Percentile) else hedge.delay
+    if hop.timeout is not None and delay_ns >= hop.timeout:
+        rule = f"must be less than the timeout, {format_duration(hop.timeout)}: what has timed out is not hedged"
+        where = (*path, "delay", "start") if learns else (*path, "delay")
+        yield Problem(where, rule, format_duration(hop.timeout // 2))
+    if hedge.budget == "retry" and (hop.retry is None or hop.retry.budget is None):
+        yield Problem(
+            (*path, "budget"), "there is no budget of retries to take from", "{kind: ratio, ratio: 10%, floor: 1/s}"
+        )
 
 
 def _retry(retry: Retry, path: Path) -> Iterator[Problem]:
@@ -408,6 +439,30 @@ def _hops(contents: Contents) -> Iterator[Problem]:
     if hops > HOPS_MAX:
         rule = f"traffic and calls make {hops if hops < 10**9 else 'over 1e9'} hops; at most {HOPS_MAX} are simulated"
         yield Problem(("services",), rule, "{web: {calls: [{to: catalog}]}}")
+
+
+def _pools(contents: Contents) -> Iterator[Problem]:
+    """Every client process has a pool of its own for every instance."""
+
+    def check(hop: Population | Call, clients: int, path: Path) -> Iterator[Problem]:
+        if hop.pool is None:
+            return
+        service = contents.services[hop.to]
+        places = clients * sum(service.instances(zone) for zone in contents.zones) * hop.pool.max
+        if places > CONNECTIONS_IN_TOTAL_MAX:
+            rule = (
+                f"makes {places} connections in all, by client process and instance; at most {CONNECTIONS_IN_TOTAL_MAX}"
+            )
+            yield Problem((*path, "pool", "max"), rule, "20")
+
+    for name, population in contents.traffic.items():
+        if population.to in contents.services:
+            yield from check(population, population.clients, ("traffic", name))
+    for name, service in contents.services.items():
+        callers = sum(service.instances(zone) for zone in contents.zones)
+        for placed in service.every_call:
+            if placed.call.to in contents.services:
+                yield from check(placed.call, callers, ("services", name, *placed.path))
 
 
 def callers_first(contents: Contents) -> list[str]:

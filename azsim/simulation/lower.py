@@ -131,7 +131,7 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
     work_table = WorkTable()
     programs = Programs(scenario, work_table)
     instances, traits, names = _instances(scenario, numbers, work_table)
-    hops = _Hops(scenario, programs)
+    hops = _Hops(scenario, programs, counts)
     populations: list[Row] = []
     places: list[Row] = []
     segments: list[Row] = []
@@ -198,6 +198,9 @@ def lower(scenario: Scenario, seed: int, replicate: int = 0) -> Plan:
         meters=hops.policies.meters,
         breakers=hops.policies.breakers,
         ring_places=hops.policies.ring_places,
+        times=hops.policies.times,
+        pools=hops.policies.pools,
+        pool_places=hops.policies.pool_places,
         shared_cpu=bool(np.any(instances["cores"] < instances["slots"]))
         or any(fault.kind in ("cpu_stress", "pause") for fault in scenario.faults),
         rich=_is_rich(scenario) or programs.used or hops.rich or hops.policies.used,
@@ -328,7 +331,9 @@ def _segments(profile: Sequence[RatePoint]) -> list[Row]:
 class _Hops:
     """Collects the hops, and numbers the token buckets that their budgets need."""
 
-    def __init__(self, scenario: Scenario, programs: Programs) -> None:
+    def __init__(self, scenario: Scenario, programs: Programs, counts: Mapping[str, int]) -> None:
+        """counts: instances of each service."""
+        self._counts = counts
         self.rows: list[Row] = []
         self.policies = Policies()
         self.clients: list[int] = []  # client processes of each
@@ -369,7 +374,9 @@ class _Hops:
         cached = (
             caller >= 0 and isinstance(hop, Call) and hop.cached and list(self._services.values())[caller].has_cache
         )
-        self.policies.add(hop, self._services[hop.to].overload_retry_after, clients, cached=cached)
+        self.policies.add(
+            hop, self._services[hop.to].overload_retry_after, clients, self._counts[hop.to], cached=cached
+        )
         return len(self.rows) - 1
 
 

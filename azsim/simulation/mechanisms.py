@@ -32,6 +32,7 @@ class Mechanism:
 def mechanisms(trace: Trace) -> list[Mechanism]:
     """The mechanisms of a run's scenario that can be changed, smallest change first."""
     ways: dict[str, Callable[[Trace], Changes]] = {
+        "hedging off": _hedging_off,
         "retries off": _retries_off,
         "retry budget 10%": _retry_budget,
         "orphans dropped": _orphans_dropped,
@@ -60,8 +61,25 @@ def _retrying(trace: Trace) -> Iterator[tuple[str, float]]:
                 yield f"services.{name}.{placed.name}", rate_per_s
 
 
+def _hedging(trace: Trace) -> Iterator[tuple[str, bool]]:
+    """Every hop that hedges, and whether at the cost of its budget of retries: populations, then calls."""
+    for name, population in trace.scenario.traffic.items():
+        if population.hedge is not None:
+            yield f"traffic.{name}", population.hedge.budget == "retry"
+    for name, service in trace.scenario.services.items():
+        for placed in service.every_call:
+            if placed.call.hedge is not None:
+                yield f"services.{name}.{placed.name}", placed.call.hedge.budget == "retry"
+
+
+def _hedging_off(trace: Trace) -> Changes:
+    return {f"{path}.hedge": "none" for path, _ in _hedging(trace)}
+
+
 def _retries_off(trace: Trace) -> Changes:
-    return {f"{path}.retry": "none" for path, _ in _retrying(trace)}
+    changes: Changes = {f"{path}.retry": "none" for path, _ in _retrying(trace)}
+    # A hedge that takes from the budget of retries goes with it.
+    return changes | {f"{path}.hedge": "none" for path, of_retries in _hedging(trace) if of_retries and changes}
 
 
 def _retry_budget(trace: Trace) -> Changes:

@@ -161,8 +161,9 @@ class _Inquiry:
 
     def metastable(self, at: Deadline) -> bool:
         """Whether the reset alone, retries still on, lets the level hold (two states under one load)."""
-        if not any(hop["attempts"] > 1 for hop in self.trace.plan.hops):
-            self.skipped("reset, retries on", at.t_ns, "nothing retries: the same run as with retries off")
+        plan = self.trace.plan
+        if not (plan.hops["attempts"] > 1).any() and not (plan.policies["hedges"] > 0).any():
+            self.skipped("reset, retries on", at.t_ns, "nothing retries or hedges: the same run as with retries off")
             return True
         return self.reset(at, retries=True)
 

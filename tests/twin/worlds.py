@@ -24,6 +24,7 @@ from azsim.policy import (
     cpu,
     distributions,
     guards,
+    hedging,
     limits,
     retry,
     shedding,
@@ -156,6 +157,33 @@ def _policies(draw: Any, hop: dict[str, Any]) -> dict[str, Any]:
     if kind != breakers.NO_BREAKER:
         note(f"breaker kind {kind}", True)
     note("retried while the breaker is open", "retry_on" in policy and hop["attempts"] > 1)
+    if draw(st.integers(0, 2)) == 0:
+        samples = draw(st.sampled_from([0, 0, 2, 5]))
+        policy |= {
+            "hedges": draw(st.integers(1, 3)),
+            "hedge_delay_ns": draw(st.one_of(st.just(0), grid(0.5, 20))),
+            "hedge_samples": samples,
+            "hedge_place": draw(st.integers(0, max(0, samples - 1))),
+            "hedge_budget": draw(st.sampled_from([hedging.FREE, hedging.OF_RETRIES, hedging.OF_ITS_OWN])),
+            "hedge_part_ns": draw(grid(0.5, 20)),
+            "hedge_ratio": draw(st.integers(0, 1_000_000)),
+            "hedge_reserve": draw(st.integers(0, 2_500_000)),
+        }
+        note("hedges", True)
+        note("hedges after what times teach", samples > 0)
+        note(f"budget of hedges: kind {policy['hedge_budget']}", True)
+    if draw(st.integers(0, 2)) == 0:
+        policy |= {
+            "pool_max": draw(st.integers(1, 3)),
+            "pool_acquire_ns": draw(st.one_of(st.just(INFINITE), grid(0, 20))),
+            "pool_idle_ns": draw(st.one_of(st.just(INFINITE), grid(0.5, 40))),
+            "handshake_trips": draw(st.integers(0, 2)),
+            "handshake_ns": draw(grid(0, 4)),
+        }
+        note("connections", True)
+        note("wait for a connection is bounded", policy["pool_acquire_ns"] < INFINITE)
+        note("idle connections are closed", policy["pool_idle_ns"] < INFINITE)
+        note("handshakes take work", policy["handshake_ns"] > 0)
     note("client throttling", policy["budget"] == guards.CLIENT_THROTTLING)
     return policy
 

@@ -94,13 +94,13 @@ def held(kernel: Kernel, name: str) -> int:
 def test_pools_that_begin_tiny_give_what_large_ones_give(monkeypatch: pytest.MonkeyPatch) -> None:
     """They grow in the midst of everything, over and over; nobody notices."""
 
-    memory = kernel_module._Memory
+    memory = kernel_module.Memory
     results, first, last = {}, {}, {}
     for name, records in (("tiny", 4), ("large", 1 << 16)):
         lengths = {CALL: records, JOB: records, NODE: 2 * records, ENTRY: 2 * records}
         monkeypatch.setattr(
             kernel_module,
-            "_Memory",
+            "Memory",
             lambda length, dtype, lengths=lengths: memory(lengths.get(np.dtype(dtype), length), dtype),
         )
         kernel = Kernel(overloaded())

@@ -35,7 +35,7 @@ SEEN_BY_THE_SCHEMA = [
     *("fraction-for-count", "boolean-for-number", "on-for-boolean", "list-for-mapping", "mapping-for-list", "no-slots"),
     *("too-many-slots", "unknown-word", "unknown-distribution", "unknown-outcome", "no-outcome", "queue-word"),
     *("hosts-word", "one-zone", "wrong-version", "bad-name", "bad-service-name", "none-for-required"),
-    *("unknown-breaker", "unbuilt-pool", "discipline-word", "unknown-placement", "unbuilt-operators"),
+    *("unknown-breaker", "pool-of-nothing", "discipline-word", "unknown-placement", "unbuilt-operators"),
 ]
 
 

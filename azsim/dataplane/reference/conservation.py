@@ -42,7 +42,7 @@ def check_requests(ledger: Ledger, populations: Sequence[Population]) -> None:
 
 def check_attempts(ledger: Ledger, hops: Sequence[Hop], calls: Sequence[Call]) -> None:
     """C2: attempts = outcomes + in flight, per hop."""
-    in_flight = Counter(call.hop.number for call in calls if call.attempt is not None)
+    in_flight = Counter(call.hop.number for call in calls for _ in call.open)
     for hop in hops:
         sent, ended = ledger.hop_attempts[hop.number], sum(ledger.hop_outcomes[hop.number])
         if sent != ended + in_flight[hop.number]:
@@ -53,11 +53,11 @@ def check_attempts(ledger: Ledger, hops: Sequence[Hop], calls: Sequence[Call]) -
 
 def check_targets(balancers: Sequence[Balancer], calls: Sequence[Call]) -> None:
     """The balancers count as outstanding exactly the dispatches that callers wait for."""
-    dispatches = [call.attempt.dispatch for call in calls if call.attempt is not None]
-    waited_for = Counter(dispatch.target.number for dispatch in dispatches if dispatch is not None)
+    attempts = [attempt for call in calls for attempt in call.open]
+    waited_for = Counter(attempt.dispatch.target.number for attempt in attempts if attempt.dispatch is not None)
     waiters = {waiter for balancer in balancers for proxy in balancer.proxies for waiter in proxy.waiting}
-    if not waiters <= {call for call in calls if call.attempt is not None and call.attempt.dispatch is None}:
-        raise InternalError("a proxy holds calls that do not wait for a target")
+    if not waiters <= {attempt for attempt in attempts if attempt.dispatch is None}:
+        raise InternalError("a proxy holds attempts that do not wait for a target")
     for balancer in balancers:
         for target in balancer.outstanding if balancer.proxies else ():
             pending = sum(proxy.standings[target].pending for proxy in balancer.proxies)

@@ -182,13 +182,18 @@ class Reference:
                     if name is not None:
                         hop.resolve_by(name)
                     hop.proxies = own[begin : begin + hop.clients] if begin >= 0 else own
+        for hop in self._hops:
+            hop.pump = self._pump
         for instance in self._instances:
             instance.pump = self._pump
+            instance.incoming = [hop for hop in self._hops if hop.row.service == instance.service]
             instance.proxies = [
                 hop.proxies[instance.client] for hop in instance.outgoing if hop.proxies and hop.proxies[0].is_callers
             ]
 
     def _pump(self) -> None:
+        for hop in self._hops:
+            hop.fill_pools()
         for balancer in self._balancers:
             for proxy in balancer.proxies:
                 proxy.pump()
@@ -346,6 +351,9 @@ class Reference:
     def reset(self) -> None:
         """Let every call, job and packet vanish (D22)."""
         self._clock.keep_only((Kind.REQUEST_ARRIVAL, Kind.PROBE_SEND))
+        for hop in self._hops:
+            for pool in hop.pools.values():
+                pool.rest()
         for population in self._populations:
             population.give_up()
         for instance in self._instances:
@@ -411,7 +419,7 @@ class Reference:
         recording.zones[:] = self._cuts
         recording.in_flight[:] = [len(population.calls) for population in self._populations]
         for call in self._calls():
-            recording.attempts_in_flight[call.hop.number] += call.attempt is not None
+            recording.attempts_in_flight[call.hop.number] += len(call.open)
         recording.cpu_in_progress = self._cpu_in_progress()
         return recording
 

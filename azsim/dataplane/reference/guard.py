@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from azsim.base.seeds import THROTTLE, key_hash
@@ -16,6 +17,7 @@ from azsim.policy.guards import (
     ratio_allows,
     share_held_back,
 )
+from azsim.policy.hedging import OF_ITS_OWN
 
 
 class Guard:
@@ -27,6 +29,9 @@ class Guard:
         self._requests = Window(clock, policy.budget_part_ns)  # calls (ratio), attempts (client throttling)
         self._retries = Window(clock, policy.budget_part_ns)
         self._accepts = Window(clock, policy.budget_part_ns)
+        self._hedge_calls = Window(clock, policy.hedge_part_ns)
+        self._hedges = Window(clock, policy.hedge_part_ns)
+        self._times_ns: deque[int] = deque(maxlen=policy.hedge_samples)
         self.breaker = Breaker(policy, clock)
 
     def call_begins(self) -> None:
@@ -34,6 +39,7 @@ class Guard:
         self.breaker.call_begins()
         if self._policy.budget == RATIO:
             self._requests.add()
+        self._hedge_calls.add()
 
     def refusal(self, key: Key) -> Outcome | None:
         """The outcome of an attempt that is not sent at all, None: it is (D63)."""
@@ -58,3 +64,26 @@ class Guard:
             return False
         self._retries.add()
         return True
+
+    def allows_hedge(self) -> bool:
+        """Whether the hedges' own budget leaves room for one more, which is then counted (D121)."""
+        policy = self._policy
+        if policy.hedge_budget != OF_ITS_OWN:
+            return True
+        calls = self._hedge_calls.total
+        if not ratio_allows(self._hedges.total, calls, policy.hedge_ratio, policy.hedge_reserve):
+            return False
+        self._hedges.add()
+        return True
+
+    def note_time(self, time_ns: int) -> None:
+        """An attempt took so long, or was waited for so long (D123)."""
+        self._times_ns.append(time_ns)
+
+    @property
+    def hedge_delay_ns(self) -> int:
+        """How long an attempt is waited for before a hedge is made (D120, D123)."""
+        policy = self._policy
+        if 0 < policy.hedge_samples == len(self._times_ns):
+            return sorted(self._times_ns)[policy.hedge_place]
+        return int(policy.hedge_delay_ns)

@@ -10,14 +10,16 @@ from azsim.base.seeds import NODE, key_hash
 from azsim.dataplane.codes import Outcome
 from azsim.dataplane.reference.balancer import Balancer
 from azsim.dataplane.reference.clock import Clock, Key
+from azsim.dataplane.reference.connections import Pool
 from azsim.dataplane.reference.guard import Guard
 from azsim.dataplane.reference.ledger import Ledger
 from azsim.dataplane.reference.names import Address, Name
-from azsim.dataplane.reference.network import Network
+from azsim.dataplane.reference.network import Action, Host, Network
 from azsim.dataplane.reference.proxy import Proxy
 from azsim.dataplane.reference.store import Store
 from azsim.policy.distributions import index_below
 from azsim.policy.guards import GRPC, grpc_allows
+from azsim.policy.hedging import OF_RETRIES
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +46,9 @@ class Hop:
     proxies: Sequence[Proxy] = ()  # of its client processes, or one for all of them; none: the balancer itself (D100)
     name: Name | None = None  # of a zonal balancer
     addresses: list[Address] = field(default_factory=list)  # of that name, by client process
+    pump: Action = lambda: None  # lets proxies use what attempts that were given up have left
     guards: list[Guard] = field(init=False)
+    pools: dict[tuple[int, int], Pool] = field(default_factory=dict)  # by client and number of the target
 
     def __post_init__(self) -> None:
         self.guards = [self._new_guard() for _ in range(self.clients)]
@@ -77,6 +81,23 @@ class Hop:
             self.tokens[bucket] -= cost
         return True
 
+    def pool(self, client: int, target: Host) -> Pool | None:
+        """A client's connections to a target; None: they cost nothing (R9)."""
+        if not self.policy.pool_max:
+            return None
+        return self.pools.setdefault((client, target.number), Pool(self.policy, self.clock))
+
+    def fill_pools(self) -> None:
+        """Let those who wait for connections have what is free, client by client, target by target."""
+        for key in sorted(self.pools):
+            self.pools[key].fill()
+
+    def close(self, client: int | None = None, target: Host | None = None) -> None:
+        """All connections of a client process, or to a target, are gone (D126)."""
+        for (whose, where), pool in self.pools.items():
+            if whose == client or (target is not None and where == target.number):
+                pool.close()
+
     def proxy_of(self, client: int, key: Key, zone: int | None = None) -> Proxy | None:
         """The proxy that a client's attempt goes through (D100): its own, or one drawn by key, in a zone if given."""
         if not self.proxies:
@@ -104,6 +125,7 @@ class Hop:
         """A client process starts anew: its bucket is full, and it remembers nothing (D33)."""
         self.refill(client)
         self.guards[client] = self._new_guard()
+        self.close(client=client)
         if self.name is not None:
             self.addresses[client] = Address()
 
@@ -116,6 +138,17 @@ class Hop:
         self.guards[client].hears(outcome)
         if self.name is not None:
             self.name.hears(self.addresses[client], outcome)
+
+    def allows_hedge(self, client: int) -> bool:
+        """Whether a client may make a hedge, which then takes its share of the budget (D121)."""
+        if not self.retries_on:
+            return False
+        if self.policy.hedge_budget == OF_RETRIES:
+            guard = self.guards[client]
+            return (
+                not guard.breaker.stops_retries and self.pay(client, self.row.budget_cost) and self.allows_retry(client)
+            )
+        return self.guards[client].allows_hedge()
 
     def allows_retry(self, client: int) -> bool:
         """Whether a client's budget, if it is no bucket to pay from, lets it retry (D61, D62)."""

@@ -81,6 +81,7 @@ class Instance:
         self.work_factor = 1.0
         self.state = InstanceState.UP
         self.outgoing: Sequence[Hop] = ()
+        self.incoming: Sequence[Hop] = ()  # of those who call it
         self.operations: Sequence[Operation] = ()
         self.default: Operation = ()
         self.proxies: Sequence[Proxy] = ()  # those of its own calls, where callers are proxies
@@ -238,7 +239,13 @@ class Instance:
         if not job.fails and job.operation and isinstance(job.operation[0], Work):
             self._take_step(job)
         else:
-            self._go_on_cpu(job, 0)  # a failed job, a probe, and a program that begins with calls: no work (D43)
+            # A failed job, a probe, and a program that begins with calls: no work (D43) but that of a handshake.
+            self._go_on_cpu(job, 0 if job.fails else self._handshake_ns(job))
+
+    def _handshake_ns(self, job: Job) -> int:
+        """Work for the connection that a job came over, if that is new (D124)."""
+        handshake_ns = job.dispatch.handshake_ns
+        return slowed(handshake_ns, self.work_factor) if handshake_ns else 0
 
     def _go_on_cpu(self, job: Job, work_ns: int) -> None:
         job.stage = Stage.ON_CPU
@@ -280,6 +287,8 @@ class Instance:
             step = job.operation[job.steps_taken]
             if isinstance(step, Work):
                 work_ns = self._work_ns(job, step)
+                if job.steps_taken == 0:
+                    work_ns += self._handshake_ns(job)
                 job.steps_taken += 1
                 self._go_on_cpu(job, work_ns)
                 return
@@ -451,6 +460,8 @@ class Instance:
             self._limiter.restart()
             self._cold, self._served = True, 0
             self._entries = kept(self._entries, self._trait.cache_kept)
+            for hop in self.incoming:
+                hop.close(target=self)
             for hop in self.outgoing:
                 hop.restart(self.client)
             for proxy in self.proxies:

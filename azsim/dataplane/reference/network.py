@@ -72,6 +72,8 @@ class Dispatch:
     operation: int = -1  # what is asked for: a row of Plan.operations, -1 the target's own
     via: int | None = None  # zone of the balancer's node between them, where that may be lost (D111)
     delay_ns: int = 0
+    handshake_trips: int = 0  # round trips before it, if its connection is new,
+    handshake_ns: int = 0  # and work at the target
     degraded: bool = False  # written by the target: an optional call failed
 
 
@@ -122,7 +124,9 @@ class Network:
 
     def send(self, dispatch: Dispatch, connect_timeout_ns: int) -> None:
         """Put a dispatch on its way (D5)."""
-        dispatch.delay_ns = self._travels_ns(dispatch) + dispatch.target.latency_ns
+        back_ns = self._travels_ns(dispatch)
+        dispatch.delay_ns = there_ns = back_ns + dispatch.target.latency_ns
+        dispatch.delay_ns += dispatch.handshake_trips * (there_ns + back_ns)
         too_long = dispatch.via is None and dispatch.delay_ns > connect_timeout_ns
         if self._is_cut(dispatch) or too_long or self._loses(dispatch, LOSS_THERE):
             dispatch.sender.lost(dispatch)
