@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -246,3 +246,12 @@ def _word(path: Path, node: Node | None, field: FieldInfo | None, expected: str,
     rule = _extra(field, "x-rule") or (f"must be {expected.replace(chr(39), '')}" if expected else "") or kind
     near = nearest(word, choices or expected.replace("'", "").replace(" or ", ", ").split(", "))
     return Problem(path, rule + (f"; the nearest is {near}" if near else ""), near, urgency=0 if choices else 2)
+
+
+def repeated(words: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Position and word of every word that stood before."""
+    seen: set[str] = set()
+    for position, word in enumerate(words):
+        if word in seen:
+            yield position, word
+        seen.add(word)
