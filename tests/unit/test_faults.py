@@ -43,6 +43,7 @@ VALUES: dict[Lever, st.SearchStrategy[Any]] = {
     Lever.CAPACITY: st.just(True),
     Lever.NODES: st.sampled_from([InstanceState.CRASHED, InstanceState.DEAD]),
     Lever.NAME: st.just(True),
+    Lever.HAZARD: st.just(True),
     Lever.LOSS: st.floats(0.01, 1.0),
     Lever.INSTANCE_LOSS: st.floats(0.01, 1.0),
     Lever.MALFORMED: st.floats(0.01, 1.0),
@@ -114,6 +115,8 @@ def expected(faults: list[Fault], t_ns: int) -> dict[tuple[str, Any], Any]:
             state["nodes", target] = InstanceState.DEAD if InstanceState.DEAD in values else InstanceState.CRASHED
         elif lever == Lever.NAME:
             state["resolves", target] = False
+        elif lever == Lever.HAZARD:
+            state["hazard", target] = True
         elif math.prod(values) != 1.0:
             state["rate factor" if lever == Lever.RATE else "work factor", target] = math.prod(values)
     return state
@@ -128,6 +131,7 @@ def test_overlapping_faults_compose_and_end_exactly(make_plane: Any, faults: lis
         plane,
         lambda zone, lost: plane._told("control", zone, lost, False),
         lambda zone, refused: plane._told("capacity", zone, refused, False),
+        set_hazard=lambda number, on: plane._told("hazard", number, on, False),
     )
     schedule = Faults(env, plane, faults, levers)
     seen: dict[int, dict[Any, Any]] = {}
