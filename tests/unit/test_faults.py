@@ -320,7 +320,8 @@ def test_a_zone_that_loses_power_takes_all_its_instances() -> None:
     assert (lost.started, lost.ended) == ("zone b power lost", "zone b power restored")
     assert (lost.start_ns, lost.end_ns) == (300 * SECOND_NS, 420 * SECOND_NS)
     assert lost.instances == (2, 3, 7)
-    assert lost.effects == tuple(Effect(Lever.STATE, i, (InstanceState.DEAD, 0)) for i in (2, 3, 7))
+    dead = tuple(Effect(Lever.STATE, i, (InstanceState.DEAD, 0)) for i in (2, 3, 7))
+    assert lost.effects == (*dead, Effect(Lever.CAPACITY, 1, True))  # nor does it give new ones
 
 
 def test_a_zone_that_refuses_has_crashed_instances() -> None:
@@ -412,9 +413,8 @@ def test_a_fault_that_comes_again_is_a_fault_each_time() -> None:
         ("flap.2", 150, 170),
         ("flap.3", 240, 260),
     ]
-    assert {flap.effects for flap in flaps} == {
-        tuple(Effect(Lever.STATE, i, (InstanceState.DEAD, 0)) for i in (2, 3, 7))
-    }
+    dead = tuple(Effect(Lever.STATE, i, (InstanceState.DEAD, 0)) for i in (2, 3, 7))
+    assert {flap.effects for flap in flaps} == {(*dead, Effect(Lever.CAPACITY, 1, True))}
 
 
 def test_a_lost_zone_takes_the_controllers_that_live_in_it() -> None:
@@ -430,7 +430,7 @@ def test_a_lost_zone_takes_the_controllers_that_live_in_it() -> None:
     assert (control.effects, control.instances) == ((halted,), ())
     assert (control.started, control.ended) == ("zone b loses its control plane", "zone b has its control plane back")
     assert power.effects[0] == halted
-    assert {effect.lever for effect in elsewhere.effects} == {Lever.STATE}
+    assert {effect.lever for effect in elsewhere.effects} == {Lever.STATE, Lever.CAPACITY}
 
 
 def test_packets_get_lost_on_all_links_on_a_zones_or_at_instances() -> None:
