@@ -1,26 +1,33 @@
 """Flow conservation and Little's law on every queue of every shipped scenario, exactly, faults included.
 
-Every line of the reference is watched: at instances, and of calls that wait for a target at a balancer. Where a line is
-empty at first, the time integral of its length is the sum of the times that its members have spent in it (L = lambda W,
-multiplied by the span): whoever is taken out twice, left behind or dated wrongly breaks that.
+Every line of the reference is watched: at instances and at those that are paused, of attempts that wait for a target at
+a balancer, and of those that wait for a connection. Where a line is empty at first, the time integral of its length is
+the sum of the times that its members have spent in it (L = lambda W, multiplied by the span): whoever is taken out
+twice, left behind or dated wrongly breaks that.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from typing import Any, ClassVar
 
 import pytest
 
 from azsim import load
 from azsim.base.units import SECOND_NS, format_duration
 from azsim.dataplane.layout import Plan
-from azsim.dataplane.reference import Reference
+from azsim.dataplane.reference import Reference, connections
 from azsim.dataplane.reference import instance as instances
 from azsim.dataplane.reference.queue import WaitingLine
 from azsim.simulation.run import simulate
 from tests.golden.expectations import NAMES, path_of
 
-PLAIN = ("queue_cured_by_codel", "routing_service_storm", "zone_loss_retry_storm")  # the others are `long`
+PLAIN = (
+    "queue_cured_by_codel",
+    "reconnect_storm",
+    "routing_service_storm",
+    "zone_loss_retry_storm",
+)  # the others are `long`
 FIRST_FAULT_NS = 2 * SECOND_NS
 END_NS = 5 * SECOND_NS
 
@@ -28,8 +35,9 @@ END_NS = 5 * SECOND_NS
 class Account:
     """What went through one line, by members and by time."""
 
+    clock: ClassVar[Any]  # of the data plane that is watched
+
     def __init__(self) -> None:
-        self.clock: Any = None
         self.area = self.waited = self.entered = self.left = 0
         self._since_ns = 0
         self._inside: dict[int, int] = {}  # id of a member -> when it came
@@ -110,9 +118,48 @@ class WatchedWaiters(list[Any]):
         super().remove(waiter)
         self.account.leave(waiter)
 
+    def clear(self) -> None:
+        self.account.see(len(self))
+        for waiter in self:
+            self.account.leave(waiter)
+        super().clear()
+
+
+class WatchedDeque(deque[Any]):
+    """Who waits for a connection, or for a paused instance, with an account of them."""
+
+    all: ClassVar[list[WatchedDeque]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.account = Account()
+        self.all.append(self)
+
+    def append(self, waiter: Any) -> None:
+        self.account.see(len(self))
+        super().append(waiter)
+        self.account.enter(waiter)
+
+    def popleft(self) -> Any:
+        self.account.see(len(self))
+        waiter = super().popleft()
+        self.account.leave(waiter)
+        return waiter
+
+    def remove(self, waiter: Any) -> None:
+        self.account.see(len(self))
+        super().remove(waiter)
+        self.account.leave(waiter)
+
+    def clear(self) -> None:
+        self.account.see(len(self))
+        for waiter in self:
+            self.account.leave(waiter)
+        super().clear()
+
 
 def watch(plane: Reference) -> list[tuple[Any, Account]]:
-    """Every line of a data plane and its account."""
+    """The lines of instances and balancers of a data plane, and their accounts."""
     lines: list[tuple[Any, Account]] = []
     for instance in plane._instances:
         line = instance._queue
@@ -122,8 +169,6 @@ def watch(plane: Reference) -> list[tuple[Any, Account]]:
         proxy.waiting = waiters = WatchedWaiters(proxy.waiting)
         waiters.account = Account()
         lines.append((waiters, waiters.account))
-    for _, account in lines:
-        account.clock = plane._clock
     return lines
 
 
@@ -142,12 +187,17 @@ def test_every_line_obeys_littles_law(name: str, monkeypatch: pytest.MonkeyPatch
 
     def watched(plan: Plan, engine: str, memory_limit_bytes: int | None = None) -> Reference:
         plane = Reference(plan)
+        monkeypatch.setattr(Account, "clock", plane._clock, raising=False)
         lines.extend(watch(plane))
         return plane
 
     monkeypatch.setattr(instances, "WaitingLine", Watched)
+    monkeypatch.setattr(WatchedDeque, "all", [], raising=False)
+    monkeypatch.setattr(instances, "deque", WatchedDeque)
+    monkeypatch.setattr(connections, "deque", WatchedDeque)
     monkeypatch.setattr("azsim.simulation.run.data_plane", watched)
     simulate(scenario.with_({"warmup": "0s", **moved}), engine="reference", until_ns=END_NS)
+    lines += [(line, line.account) for line in WatchedDeque.all]
     for line, account in lines:
         account.settle(len(line))
     assert name not in PLAIN or sum(account.entered for _, account in lines) > 100

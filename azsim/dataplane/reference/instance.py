@@ -472,7 +472,8 @@ class Instance:
         self.pump()
 
     def _resume(self) -> None:
-        backlog, self._backlog = self._backlog, deque()
+        backlog = list(self._backlog)
+        self._backlog.clear()
         for dispatch in backlog:
             self._admit(dispatch)
         parked, self._parked = self._parked, []
