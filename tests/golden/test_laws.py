@@ -80,12 +80,14 @@ def test_littles_law(name: str) -> None:
     service = int(done.plan.hops["service"][done.plan.populations["hop"][0]])
     if done.plan.balancing["node_slots"][service] > 0:
         pytest.skip("requests spend time in the balancer's nodes, too")
+    if done.plan.policies["hedges"][done.plan.populations["hop"][0]] > 0:
+        pytest.skip("a request that is hedged is in two places")
     zones = per_second(done.recording, COVERING_ZONE_COLUMNS).zones[first:last, service]
     seen = zones[..., [layout.QUEUED, layout.IN_SERVICE]].sum(axis=(1, 2))
     span = metrics(done.plan, span_block(done, first * SECOND_NS, last * SECOND_NS))
     network_s = 2 * int(done.plan.delay_ns[-1, 0]) / SECOND_NS
     expected = span["offered"] / (last - first) * (span["latency_s"]["mean"] - network_s)
-    assert last - first >= 100
+    assert last - first >= 50
     assert abs(seen.mean() - expected) <= STANDARD_ERRORS * seen.std(ddof=1) / np.sqrt(len(seen))
 
 
