@@ -11,6 +11,8 @@ from azsim.base.seeds import CLIENT, key_hash
 from azsim.dataplane import layout
 from azsim.dataplane.codes import INFINITE, InstanceState, Outcome
 from azsim.dataplane.layout import Plan
+from azsim.dataplane.reference import Reference
+from azsim.policy.cpu import VIRTUAL_PER_NS
 from azsim.policy.distributions import index_below
 from azsim.policy.retry import NO_JITTER
 from azsim.policy.shedding import LIFO
@@ -221,6 +223,20 @@ def test_a_cancel_frees_the_slot_of_an_orphan(cancel: int, second_starts: int) -
     assert story.ends(1) == [(second_starts + 600, OK)]
     # It had worked from 1100 until the cancel, at 1400; uncancelled, to its end and back.
     assert story.amounts(layout.WASTED) == ({1400: 300} if cancel else {1700: 500})
+
+
+def test_a_cancel_of_work_lets_nobody_look_for_a_target() -> None:
+    """Those who wait in proxies look again when calls have been given up (D106), and here there are none."""
+    plan = make_plan(
+        populations=[population(arrivals_ns=[1000], timeout_ns=300, cancel=1)],
+        services=[service(per_zone=ONE, work_ns=500)],
+        same_zone_ns=100,
+    )
+    plane, looks = Reference(plan), []
+    plane._instances[0].pump = lambda: looks.append(1)
+    plane.advance(4000)
+    assert looks == []
+    assert plane.finish().services[..., layout.WASTED].sum() == 300 * VIRTUAL_PER_NS
 
 
 @pytest.mark.parametrize(("cut_ns", "mend_ns"), [(1290, 1310), (1390, 1410)])

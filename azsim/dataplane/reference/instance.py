@@ -419,7 +419,8 @@ class Instance:
             self._queue.remove(job)
             return
         self._abandon(job)
-        self.pump()
+        if job.stage is Stage.CALLING:
+            self.pump()
         self._ledger.settle(self.service, job.cpu, useful=False)
         self._free_slot()
 
