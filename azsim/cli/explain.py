@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from azsim.base.errors import ExitCode
-from azsim.cli.files import write_files
+from azsim.cli.files import check_picture, write_picture
 from azsim.cli.options import file_argument, json_option, set_option
 from azsim.cli.study_options import Counted, Means, confidence, means_options
 from azsim.cli.terminal import put, say, show
@@ -44,8 +44,7 @@ def command(
     from azsim.scenario import load
     from azsim.study.explain import explain
 
-    if picture is not None and picture.suffix not in (".svg", ".png"):
-        raise click.BadParameter(f"{picture}: a picture ends in .svg or .png", param_hint="--picture")
+    check_picture(picture, "--picture")
     scenario = load(file, changes)
     if not quiet:
         say(f"seed {scenario.seed}, scenario {scenario.digest}")
@@ -53,10 +52,8 @@ def command(
         found = explain(scenario, collector, replicates=replicates, confidence=confidence, counted=counted.runs)
     if picture is not None:
         from azsim.report import explanation
-        from azsim.report.figures import image
 
-        drawn = image(explanation.picture(found), "svg" if picture.suffix == ".svg" else "png")
-        write_files(picture.parent, {picture.name: drawn})
+        write_picture(picture, explanation.picture(found))
     if as_json:
         put(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
     elif not quiet:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
 
 from azsim.base.errors import AzsimError, ExitCode
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class OutputError(AzsimError):
@@ -53,3 +59,16 @@ def _write_aside(target: Path, content: bytes) -> Path:
         written.unlink(missing_ok=True)
         raise
     return written
+
+
+def check_picture(path: Path | None, option: str) -> None:
+    """Refuse a path that no picture can have, before any work is done for it."""
+    if path is not None and path.suffix not in (".svg", ".png"):
+        raise click.BadParameter(f"{path}: a picture ends in .svg or .png", param_hint=option)
+
+
+def write_picture(path: Path, figure: Figure) -> None:
+    """Draw a figure as the file's name says: .svg or .png."""
+    from azsim.report.figures import image
+
+    write_files(path.parent, {path.name: image(figure, "svg" if path.suffix == ".svg" else "png")})

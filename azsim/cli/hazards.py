@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from azsim.base.errors import ExitCode
-from azsim.cli.files import write_files
+from azsim.cli.files import check_picture, write_files, write_picture
 from azsim.cli.options import file_argument, json_option, set_option
 from azsim.cli.study_options import Counted, Means, confidence, duration_s, means_options
 from azsim.cli.terminal import put, say, show
@@ -54,8 +54,7 @@ def command(
     from azsim.scenario import load
     from azsim.study.hazards import Surveyor, begin_ns, table
 
-    if picture is not None and picture.suffix not in (".svg", ".png"):
-        raise click.BadParameter(f"{picture}: a picture ends in .svg or .png", param_hint="--map")
+    check_picture(picture, "--map")
     scenario = load(file, changes)
     if not quiet:
         say(f"seed {scenario.seed}, scenario {scenario.digest}")
@@ -78,11 +77,9 @@ def command(
         frame = pandas.DataFrame(table([*survey.singles, *survey.pairs]))
         write_files(table_path.parent, {table_path.name: as_csv(frame)})
     if picture is not None:
-        from azsim.report.figures import image
         from azsim.report.hazards import heat_map
 
-        drawn = image(heat_map(survey), "svg" if picture.suffix == ".svg" else "png")
-        write_files(picture.parent, {picture.name: drawn})
+        write_picture(picture, heat_map(survey))
     if as_json:
         put(json.dumps(survey.to_dict(), indent=2, allow_nan=False) + "\n")
     elif not quiet:

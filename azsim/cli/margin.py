@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from azsim.base.errors import ExitCode
-from azsim.cli.files import write_files
+from azsim.cli.files import check_picture, write_picture
 from azsim.cli.options import file_argument, json_option, set_option
 from azsim.cli.study_options import Counted, Means, confidence, means_options, share
 from azsim.cli.terminal import put, say, show
@@ -60,8 +60,7 @@ def command(
         raise click.UsageError(
             "a map has two knobs: --knob across --knob up --map out.svg; else give one knob, or none"
         )
-    if picture is not None and picture.suffix not in (".svg", ".png"):
-        raise click.BadParameter(f"{picture}: a picture ends in .svg or .png", param_hint="--map")
+    check_picture(picture, "--map")
     scenario = load(file, changes)
     if not quiet:
         say(f"seed {scenario.seed}, scenario {scenario.digest}")
@@ -86,10 +85,8 @@ def command(
             bands = {one.knob.path: band for one in found if (band := finder.band(one)) is not None}
     if picture is not None:
         from azsim.report.boundary import boundary
-        from azsim.report.figures import image
 
-        figure = boundary(scenario.name, across, drawn)
-        write_files(picture.parent, {picture.name: image(figure, "svg" if picture.suffix == ".svg" else "png")})
+        write_picture(picture, boundary(scenario.name, across, drawn))
     if as_json:
         data = [one.to_dict() for one in found]
         for one, margin in zip(data, found, strict=True):

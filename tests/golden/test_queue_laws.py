@@ -103,30 +103,34 @@ class Watched(WaitingLine[Any]):
         super().clear()
 
 
-class WatchedWaiters(list[Any]):
-    """The calls that wait at a balancer, with an account of them."""
+class Accounted:
+    """What lists and deques of those who wait have in common: an account of them."""
 
     account: Account
 
-    def append(self, waiter: Any) -> None:
+    def append(self: Any, waiter: Any) -> None:
         self.account.see(len(self))
         super().append(waiter)
         self.account.enter(waiter)
 
-    def remove(self, waiter: Any) -> None:
+    def remove(self: Any, waiter: Any) -> None:
         self.account.see(len(self))
         super().remove(waiter)
         self.account.leave(waiter)
 
-    def clear(self) -> None:
+    def clear(self: Any) -> None:
         self.account.see(len(self))
         for waiter in self:
             self.account.leave(waiter)
         super().clear()
 
 
-class WatchedDeque(deque[Any]):
-    """Who waits for a connection, or for a paused instance, with an account of them."""
+class WatchedWaiters(Accounted, list[Any]):
+    """The calls that wait at a balancer."""
+
+
+class WatchedDeque(Accounted, deque[Any]):
+    """Who waits for a connection, or for a paused instance."""
 
     all: ClassVar[list[WatchedDeque]]
 
@@ -135,27 +139,11 @@ class WatchedDeque(deque[Any]):
         self.account = Account()
         self.all.append(self)
 
-    def append(self, waiter: Any) -> None:
-        self.account.see(len(self))
-        super().append(waiter)
-        self.account.enter(waiter)
-
     def popleft(self) -> Any:
         self.account.see(len(self))
         waiter = super().popleft()
         self.account.leave(waiter)
         return waiter
-
-    def remove(self, waiter: Any) -> None:
-        self.account.see(len(self))
-        super().remove(waiter)
-        self.account.leave(waiter)
-
-    def clear(self) -> None:
-        self.account.see(len(self))
-        for waiter in self:
-            self.account.leave(waiter)
-        super().clear()
 
 
 def watch(plane: Reference) -> list[tuple[Any, Account]]:
